@@ -1,0 +1,116 @@
+"""Training steps per second: the pixel stage against a plain float32 loop that decodes PNG files.
+
+    python benchmarks/training.py PHOTOS [--recipe compact-fidelity] [--steps 60] [--rounds 3]
+
+PHOTOS is a folder of pictures. The reference does what most public code does: a ``DataLoader`` with worker processes opens
+the PNG of a picture and of its twin for each crop, and the network runs in float32 with NCHW strides. Both train the same
+network on crops of the same size, in turn, round after round; ratios are taken within a round, and the median is printed.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import median
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import pyvips
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from superfine.data import Pack, pack
+from superfine.networks import build
+from superfine.training.pixel_stage import train
+from superfine.training.recipes import PixelRecipe, recipe
+from superfine.training.setup import Options
+
+
+class PngCrops(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """A random crop of one picture an item, decoded from PNG files each time."""
+
+    def __init__(self, folder: Path, patch: int, scale: int, length: int) -> None:
+        self.files = [(file, folder / "LR" / file.name) for file in sorted((folder / "HR").iterdir())]
+        self.patch, self.scale, self.length = patch, scale, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        hr, lr = (pyvips.Image.new_from_file(str(file)).numpy() for file in self.files[i % len(self.files)])
+        y, x = (int(torch.randint(length - self.patch + 1, ())) for length in lr.shape[:2])
+        small = lr[y : y + self.patch, x : x + self.patch]
+        y, x, side = y * self.scale, x * self.scale, self.patch * self.scale
+        large = hr[y : y + side, x : x + side]
+        return tuple(torch.from_numpy(np.ascontiguousarray(a.transpose(2, 0, 1))).float() / 255 for a in (small, large))
+
+
+def write_pngs(made: Pack, folder: Path) -> None:
+    for kind, picture in (("HR", made.hr), ("LR", made.lr)):
+        (folder / kind).mkdir(parents=True)
+        for i in range(len(made)):
+            pyvips.Image.new_from_array(np.ascontiguousarray(picture(i))).write_to_file(f"{folder / kind / str(i)}.png")
+
+
+def reference(chosen: PixelRecipe, folder: Path) -> Iterator[float]:
+    """Steps per second of the plain loop, a figure for each round asked for."""
+    network = build(chosen.architecture, asdict(chosen.network))
+    optimiser = torch.optim.Adam(network.parameters(), lr=chosen.schedule.rate)
+    while True:
+        crops = PngCrops(folder, chosen.patch, chosen.network.scale, (chosen.steps + 3) * chosen.batch)
+        # Fresh processes: libvips, which this one has used, does not survive a fork.
+        workers = {"num_workers": os.cpu_count() or 1, "multiprocessing_context": "spawn"}
+        for step, (x, target) in enumerate(DataLoader(crops, batch_size=chosen.batch, **workers)):
+            if step == 3:
+                started = time.perf_counter()
+            loss = torch.nn.functional.l1_loss(network(x), target)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        yield chosen.steps / (time.perf_counter() - started)
+
+
+def ours(name: str, chosen: PixelRecipe, made: Pack, folder: Path, *, compiled: bool) -> float:
+    """Steps per second of the pixel stage, from its own log, after as many steps of warming up."""
+    options = Options(compiled=compiled, log_every=chosen.steps, save_every=10**9)
+    run = train(name, replace(chosen, steps=2 * chosen.steps), made, folder, options=options)
+    last = (run.path / "log.jsonl").read_text().splitlines()[-1]
+    return float(json.loads(last)["patches_per_second"]) / chosen.batch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--recipe", default="compact-fidelity")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    chosen = replace(recipe(arguments.recipe), steps=arguments.steps)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = pack(arguments.photos, folder / "photos.pack")
+        write_pngs(made, folder / "png")
+        plain = reference(chosen, folder / "png")
+        for i in range(arguments.rounds):
+            row = {
+                "reference": next(plain),
+                "eager": ours(arguments.recipe, chosen, made, folder / f"eager{i}", compiled=False),
+                "compiled": ours(arguments.recipe, chosen, made, folder / f"compiled{i}", compiled=True),
+            }
+            print("  ".join(f"{key} {value:.2f} steps/s" for key, value in row.items()), flush=True)
+            rows.append(row)
+    print(f"{arguments.recipe}, batch {chosen.batch}, patch {chosen.patch}, {torch.get_num_threads()} threads, CPU")
+    for kind in ("eager", "compiled"):
+        ratio = median(row[kind] / row["reference"] for row in rows)
+        speed = median(row[kind] for row in rows)
+        print(f"{kind}: {ratio:.2f} × the reference ({speed:.2f} steps/s, {speed * chosen.batch:.0f} patches/s)")
+
+
+if __name__ == "__main__":
+    main()

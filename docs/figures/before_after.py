@@ -1,0 +1,61 @@
+"""The before/after figure of the README: crops of Kodak photographs, which no model here was trained on.
+
+    python docs/figures/before_after.py KODAK_FOLDER docs/figures/before_after.webp [--model compact-x4]
+
+Each row is one crop: its low-resolution pixels, MATLAB's bicubic, the model, and the original. The whole photograph is
+shrunk and enlarged, then cropped, with nothing done to the result but rounding to 8 bits.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+import superfine
+from superfine.images import Metadata, Picture, imresize, read, write
+from superfine.metrics import score
+
+CROPS = [("23", 160, 60), ("19", 300, 130), ("05", 230, 380), ("15", 180, 170)]  # file, top, left
+HEIGHT, WIDTH, SCALE = 216, 288, 4
+
+Pixels = NDArray[np.float32]
+
+
+def label(text: str, width: int) -> Pixels:
+    """A strip of black on white text, h×width×3."""
+    drawn = pyvips.Image.text(text, font="sans 11", dpi=96).gravity("centre", width, 26)
+    return np.repeat(1.0 - drawn.numpy().reshape(26, width, 1).astype(np.float32) / 255, 3, axis=2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model", default="compact-x4")
+    arguments = parser.parse_args()
+    model = superfine.load(arguments.model)
+    rows = []
+    for name, top, left in CROPS:
+        hr = read(next(arguments.folder.glob(f"*{name}.*"))).pixels
+        lr = imresize(np.rint(hr * 255).astype(np.uint8), scale=1 / SCALE).astype(np.float32) / np.float32(255)
+        panels = {
+            f"input, ×{SCALE} smaller": imresize(lr, scale=float(SCALE), kernel="nearest"),
+            "bicubic": imresize(lr, scale=float(SCALE)).clip(0, 1),
+            model.card.name: model.upscale(lr),
+            "original": hr,
+        }
+        columns = []
+        for title, picture in panels.items():
+            quality = "" if picture is hr else f", {score(picture, hr, scale=SCALE, grey=False):.2f} dB"
+            crop = picture[top : top + HEIGHT, left : left + WIDTH]
+            columns.append(np.concatenate([label(title + quality, WIDTH), crop]))
+        gap = np.ones((HEIGHT + 26, 6, 3), np.float32)
+        rows.append(np.concatenate([part for column in columns for part in (column, gap)][:-1], axis=1))
+    sheet = Picture(np.concatenate(rows).astype(np.float32), None, grey=False, bits=8, metadata=Metadata())
+    write(sheet, arguments.out, quality=92)
+
+
+if __name__ == "__main__":
+    main()

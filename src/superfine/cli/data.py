@@ -1,0 +1,121 @@
+"""``superfine data``: fetch data sets, make the packs that training reads, look at degradations."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from superfine.cli.say import one_line
+
+app = App(name="data", help="Fetch data sets, make the packs that training reads, look at them.")
+
+
+@app.command
+def pack(
+    folder: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    scale: int = 4,
+    workers: int | None = None,
+) -> int:
+    """Decode a folder of pictures once into one pack, with its low-resolution twin.
+
+    Files that cannot be used are listed and left out. Run again, it only reads what is new or has changed.
+
+    Parameters
+    ----------
+    folder
+        The photographs; folders in it are searched too.
+    out
+        The pack to make, a folder; FOLDER.pack if left out.
+    scale
+        The factor between the pictures and their low-resolution twins.
+    workers
+        Pictures decoded at a time; as many as there are processors if left out.
+    """
+    from superfine.cli.progress import bar
+    from superfine.data import pack as make
+
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    out = out or named.with_name(named.name + ".pack")
+    with bar("packing", "files") as progress:
+        made = make(folder, out, scale=scale, workers=workers, progress=progress)
+    for skipped in made.skipped:
+        print(one_line(f"skipped {skipped.file}: {skipped.reason}"))
+    left_out = f", {len(made.skipped)} files skipped" if made.skipped else ""
+    print(
+        f"{out}: {len(made)} pictures, {made.megapixels:.1f} megapixels, ×{made.scale}{left_out}; sha256 {made.sha256}"
+    )
+    return 0
+
+
+@app.command
+def preview(
+    source: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    degradation: str = "photo",
+    seed: int = 1,
+    count: int = 6,
+    scale: int = 4,
+) -> int:
+    """Make a contact sheet: crops of photographs, each beside low-resolution pictures that training makes from it.
+
+    Parameters
+    ----------
+    source
+        A pack, or a folder of pictures.
+    out
+        The picture to write; an existing one is replaced.
+    degradation
+        photo (blur, resize, noise and JPEG at random, twice), bicubic, or gaussian (a filter, then every SCALEth pixel).
+    seed
+        Decides the crops and what happens to them.
+    count
+        Crops, a row each.
+    scale
+        How much smaller; a pack brings its own.
+    """
+    from superfine.data.preview import preview as make
+
+    names = make(source, out, degradation=degradation, seed=seed, count=count, scale=scale)
+    print(f"{out}: {len(names)} crops, {degradation}")
+    return 0
+
+
+@app.command
+def fetch(names: list[str], /, *, to: Path) -> int:
+    """Download data sets of the literature, check and unpack them.
+
+    Interrupted, the same command goes on. Without a connection it says which file to place where, and goes on from there.
+
+    Parameters
+    ----------
+    names
+        div2k, flickr2k (to train on), set5, set14, bsd100, urban100 (to measure on).
+    to
+        The folder to make their folders in.
+    """
+    from superfine.cli.progress import bar
+    from superfine.data.fetch import SOURCES
+    from superfine.data.fetch import fetch as get
+    from superfine.errors import UserError
+
+    for name in names:
+        if name not in SOURCES:
+            raise UserError(f"{name}: is no data set that can be fetched; choose among {', '.join(SOURCES)}")
+    for archive in (archive for name in names for archive in SOURCES[name]):
+        with bar(archive.file, "MB") as show:
+            got = get(archive, to, progress=partial(_megabytes, show))
+        checked = "as published" if got.verified else "no hash is published to compare it with"
+        there = " (was there)" if got.already else ""
+        print(f"{got.folder}: {got.pictures} pictures{there}, {archive.terms}; sha256 {got.sha256}, {checked}")
+    return 0
+
+
+def _megabytes(show: Callable[[int, int], None], done: int, total: int | None) -> None:
+    show(done // 10**6, (total or 0) // 10**6)

@@ -1,0 +1,64 @@
+"""The command line: registers the commands, and turns an error for the user into one line and status 1."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from cyclopts import App, CycloptsError
+
+from superfine.cli import data, evaluate, models, train, upscale
+from superfine.cli.say import say
+from superfine.errors import UserError
+from superfine.version import __version__
+
+app = App(
+    name="superfine",
+    help="Turn small pictures into large photo-realistic ones, and train and measure the networks that do it.",
+    version=__version__,
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+    help_format="markdown",
+)
+app.command(upscale.upscale)
+app.command(models.app)
+app.command(data.app)
+app.command(train.train)
+app.command(evaluate.evaluate)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 all done, 1 something failed and was said, 130 interrupted."""
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False)
+    except UserError as error:
+        say(str(error))
+        return 1
+    except CycloptsError as error:
+        say(f"{' '.join(str(error).split())} See superfine --help.")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def run() -> None:
+    """Entry point of the ``superfine`` command."""
+    # Where the output goes to a file or a pipe it may be in an encoding that lacks some letters of a name.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # What asks a program to end, asks it like Ctrl-C to leave nothing behind.
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -1,0 +1,118 @@
+"""``superfine train``: run a recipe."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from superfine.errors import UserError
+
+
+def train(
+    recipe: str,
+    /,
+    *,
+    data: Path,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    patch: int | None = None,
+    seed: int = 1,
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    init: Path | None = None,
+    features: Path | None = None,
+    validation: Path | None = None,
+    device: str = "auto",
+    compile: Annotated[bool, Parameter(negative="")] = False,
+    threads: int | None = None,
+    minutes: float | None = None,
+) -> int:
+    """Train a network by one of the recipes, or go on with a run.
+
+    Recipes: srcnn, srresnet-mse, srresnet-vgg22, srgan-mse, srgan-vgg22, srgan-vgg54, rrdb-psnr, esrgan, esrgan-minc,
+    compact-fidelity, compact-texture, compact-photo-fidelity, compact-photo-texture. Under torchrun, several processes
+    share the work.
+
+    Stop it at any moment and give the same command again: it goes on from its last checkpoint and ends with the same weights.
+
+    Parameters
+    ----------
+    recipe
+        Name of the recipe.
+    data
+        The pack to train on, made by superfine data pack.
+    out
+        The run folder; runs/RECIPE if left out.
+    steps
+        Updates of the weights.
+    batch
+        Crops of a step.
+    patch
+        Side of a crop in low-resolution pixels.
+    seed
+        Decides the first weights and the order of the data.
+    settings
+        Another setting of the recipe, as NAME=VALUE, such as network.channels=64 or schedule.rate=2e-4. Can be repeated.
+    init
+        A finished run or a model folder, whose weights to start from; a GAN starts from its PSNR network.
+    features
+        A file of VGG weights for the content loss; fetched and checked if left out. With weights that are normalised
+        to mean activation 1, give --set content.rescale=1 too.
+    validation
+        A folder of pictures to measure on, and to make a panel of, from time to time.
+    device
+        auto, cpu, cuda, mps.
+    compile
+        Use torch.compile. Faster; needs a C++ compiler on a CPU.
+    threads
+        Processor threads for the network.
+    minutes
+        Stop after this time, with a checkpoint to go on from.
+    """
+    # On processors that others use too, threads that spin at barriers cost several times what they gain.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import torch
+    except ImportError:
+        raise UserError('training needs torch; install it with: pip install "superfine[train]"') from None
+
+    from superfine.data import Pack
+    from superfine.training import adversarial_stage, pixel_stage
+    from superfine.training.recipes import AdversarialRecipe, override
+    from superfine.training.recipes import recipe as find
+    from superfine.training.setup import Options
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    overrides = dict(_pair(text) for text in settings or [])
+    overrides |= {
+        name: str(value) for name, value in (("steps", steps), ("batch", batch), ("patch", patch)) if value is not None
+    }
+    chosen = override(find(recipe), overrides)
+    stage = adversarial_stage.train if isinstance(chosen, AdversarialRecipe) else pixel_stage.train
+    run = stage(
+        recipe,
+        chosen,
+        Pack(data),
+        out or Path("runs") / recipe,
+        seed=seed,
+        command=shlex.join(["superfine", *sys.argv[1:]]),
+        options=Options(
+            device=device, compiled=compile, init=init, features=features, validation=validation, minutes=minutes
+        ),
+    )
+    state = "finished" if run.finished else "paused; give the same command to go on"
+    measured = run.validation
+    quality = f"; PSNR-Y {measured['psnr_y']:.2f} dB on {measured['set']}" if measured else ""
+    print(f"{run.path}: {state}{quality}")
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: is not NAME=VALUE; write for instance --set schedule.rate=2e-4")
+    return name, value

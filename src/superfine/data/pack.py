@@ -1,0 +1,348 @@
+"""The pack: photographs decoded once into one memory-mapped file, with their low-resolution twin in another.
+
+A pack is a folder. ``pack.json`` is its only point of truth: it names the two files of raw uint8 RGB pixels (picture after
+picture, rows × columns × 3) and lists the pictures with their sizes and hashes. Because it is replaced last, and whole, a
+pack is the old one or the new one at any moment, and a run that reads the old one keeps the files it has mapped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superfine.errors import UserError
+from superfine.files import whole_file
+from superfine.images import imresize, is_picture, read
+
+Pixels = NDArray[np.uint8]
+
+INDEX = "pack.json"
+JOURNAL = "building.jsonl"
+BUILDING = ("building.hr.u8", "building.lr.u8")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of a pack: where it came from, and its size after the crop to a multiple of the scale."""
+
+    file: str
+    bytes: int
+    modified_ns: int
+    height: int
+    width: int
+    sha256: str
+
+    def hr_bytes(self) -> int:
+        return self.height * self.width * 3
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is not in the pack, and why."""
+
+    file: str
+    reason: str
+
+
+class Pack:
+    """An opened pack.
+
+    ``entries`` are its pictures, ``scale`` the factor between a picture and its twin, ``sha256`` the hash of all pixels in
+    their order, and ``skipped`` the files that could not be packed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the pack folder ``path``.
+
+        Raises
+        ------
+        UserError
+            Not a pack, or its files are damaged.
+        """
+        self.path = Path(path)
+        try:
+            index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
+            if index["format"] != 1:
+                raise UserError(
+                    f"{path}: is a pack of format {index['format']}; make it again with superfine data pack"
+                )
+            self.scale: int = index["scale"]
+            self.sha256: str = index["sha256"]
+            self.entries = [Entry(**entry) for entry in index["pictures"]]
+            self.skipped = [Skipped(**entry) for entry in index["skipped"]]
+            names: list[str] = index["files"]
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(f"{path}: is not a pack; make one with superfine data pack FOLDER -o {path}") from None
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: its {INDEX} is damaged ({error}); delete the folder and make the pack again"
+            ) from None
+        sizes = [entry.hr_bytes() for entry in self.entries]
+        self._hr_offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self._hr = self._map(names[0], int(self._hr_offsets[-1]))
+        self._lr = self._map(names[1], int(self._hr_offsets[-1]) // self.scale**2)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def _map(self, name: str, size: int) -> Pixels:
+        file = self.path / name
+        actual = file.stat().st_size if file.is_file() else 0
+        if actual != size:
+            raise UserError(f"{file}: has {actual} bytes instead of {size}; delete the folder and make the pack again")
+        return np.memmap(file, np.uint8, "r") if size else np.empty(0, np.uint8)
+
+    def hr(self, i: int) -> Pixels:
+        """Picture ``i``, H×W×3 RGB uint8, a view of the memory map."""
+        entry = self.entries[i]
+        return self._hr[self._hr_offsets[i] : self._hr_offsets[i + 1]].reshape(entry.height, entry.width, 3)
+
+    def lr(self, i: int) -> Pixels:
+        """The low-resolution twin of picture ``i``, H/s×W/s×3 RGB uint8, a view of the memory map."""
+        entry, area = self.entries[i], self.scale**2
+        flat = self._lr[self._hr_offsets[i] // area : self._hr_offsets[i + 1] // area]
+        return flat.reshape(entry.height // self.scale, entry.width // self.scale, 3)
+
+    @property
+    def megapixels(self) -> float:
+        """Pixels of all high-resolution pictures, in millions."""
+        return float(self._hr_offsets[-1]) / 3e6
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file to be packed: its name below the source folder, and what tells whether it has changed."""
+
+    path: Path
+    file: str
+    bytes: int
+    modified_ns: int
+
+    def is_of(self, entry: Entry) -> bool:
+        return (self.file, self.bytes, self.modified_ns) == (entry.file, entry.bytes, entry.modified_ns)
+
+
+Done = tuple[Entry, Pixels, Pixels] | Skipped
+
+
+def pack(
+    source: Path,
+    out: Path,
+    *,
+    scale: int = 4,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Pack:
+    """Pack all pictures below ``source`` into the pack folder ``out``.
+
+    Pictures are decoded to 8-bit RGB, cropped at the right and the bottom to a multiple of ``scale``, and shrunk with
+    MATLAB's bicubic ``imresize`` to their twin. They are packed in the order of their names, so the same photographs make the
+    same pack whatever the number of workers. Pictures that an earlier run packed and that have not changed since (size and
+    modification time) are copied, not decoded; an interrupted run is continued.
+
+    Parameters
+    ----------
+    progress : called with (files done, files in all) after each file.
+
+    Raises
+    ------
+    UserError
+        ``source`` is no folder, no picture could be packed, or ``out`` cannot be written or is something else.
+    """
+    source, out = Path(source), Path(out)
+    jobs = list(_scan(source))
+    if not jobs:
+        raise UserError(f"{source}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
+    if out.exists() and not (out / INDEX).exists() and not (out / JOURNAL).exists() and any(out.iterdir()):
+        raise UserError(f"{out}: is a folder with other things in it; name a new one")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        old = Pack(out) if (out / INDEX).exists() else None
+        if old is not None and old.scale == scale and _is_current(old, jobs):
+            progress(len(jobs), len(jobs))
+            return old
+        return _build(
+            jobs, out, scale, old if old and old.scale == scale else None, workers or os.cpu_count() or 1, progress
+        )
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot write the pack ({error.strerror}); choose another folder or make room"
+        ) from error
+
+
+def _scan(source: Path) -> Iterator[_Job]:
+    if not source.is_dir():
+        raise UserError(f"{source}: is not a folder; give the folder that holds the photographs")
+    found: list[Path] = []
+    unsearchable: list[OSError] = []
+    for folder, folders, files in os.walk(source, onerror=unsearchable.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in files if is_picture(name)]
+    # Folders that are locked and links to nowhere go the way of all files that cannot be read, and are listed.
+    found += [Path(error.filename) for error in unsearchable]
+    for path in sorted(found, key=lambda path: path.relative_to(source).as_posix()):
+        try:
+            status = path.stat()
+        except OSError:
+            status = path.lstat()
+        yield _Job(path, path.relative_to(source).as_posix(), status.st_size, status.st_mtime_ns)
+
+
+def _is_current(old: Pack, jobs: list[_Job]) -> bool:
+    """Whether ``old`` holds just these files, of which those that were skipped still cannot be used."""
+    skipped = {entry.file for entry in old.skipped}
+    good = [job for job in jobs if job.file not in skipped]
+    bad = [job for job in jobs if job.file in skipped]
+    if (len(good), len(bad)) != (len(old.entries), len(skipped)):
+        return False
+    unchanged = all(job.is_of(entry) for job, entry in zip(good, old.entries, strict=True))
+    return unchanged and all(isinstance(_convert(job, old.scale), Skipped) for job in bad)
+
+
+def _convert(job: _Job, scale: int) -> Done:
+    """Decode one file; runs in a worker thread (libvips and NumPy leave the interpreter free)."""
+    try:
+        picture = read(job.path)
+    except UserError as error:
+        return Skipped(job.file, str(error).removeprefix(f"{job.path}: "))
+    height, width = (length - length % scale for length in picture.pixels.shape[:2])
+    if not height or not width:
+        return Skipped(job.file, f"is smaller than {scale}×{scale} pixels; leave it out")
+    if picture.alpha is not None and picture.alpha.min() < 1.0:
+        return Skipped(job.file, "is partly transparent; flatten it first")
+    hr = np.rint(picture.pixels[:height, :width] * np.float32(255)).astype(np.uint8)
+    entry = Entry(job.file, job.bytes, job.modified_ns, height, width, hashlib.sha256(hr).hexdigest())
+    return entry, hr, imresize(hr, scale=1 / scale)
+
+
+def _copied(old: Pack, i: int, job: _Job) -> Done:
+    """An unchanged picture of the old pack."""
+    return replace(old.entries[i], modified_ns=job.modified_ns), old.hr(i), old.lr(i)
+
+
+def _in_order(jobs: Iterable[_Job], scale: int, old: Pack | None, workers: int) -> Iterator[Done]:
+    """Convert the jobs in parallel, and yield them in their order; at most a few pictures are held at a time."""
+    known = {entry.file: i for i, entry in enumerate(old.entries)} if old else {}
+    pending: deque[Future[Done]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for job in jobs:
+                i = known.get(job.file)
+                if old is not None and i is not None and job.is_of(old.entries[i]):
+                    pending.append(pool.submit(_copied, old, i, job))
+                else:
+                    pending.append(pool.submit(_convert, job, scale))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _build(
+    jobs: list[_Job], out: Path, scale: int, old: Pack | None, workers: int, progress: Callable[[int, int], None]
+) -> Pack:
+    entries, skipped, todo = _resume(jobs, out, scale)
+    with ExitStack() as stack:
+        hr_file, lr_file = (stack.enter_context((out / name).open("ab")) for name in BUILDING)
+        journal = stack.enter_context((out / JOURNAL).open("a", encoding="utf-8"))
+        if not entries and not skipped:
+            journal.write(json.dumps({"scale": scale}) + "\n")
+        for done in _in_order(todo, scale, old, workers):
+            if isinstance(done, Skipped):
+                skipped.append(done)
+                journal.write(json.dumps({"skipped": asdict(done)}) + "\n")
+            else:
+                entry, hr, lr = done
+                _append(hr_file, hr)
+                _append(lr_file, lr)
+                entries.append(entry)
+                journal.write(json.dumps({"entry": asdict(entry)}) + "\n")
+            journal.flush()
+            progress(len(entries) + len(skipped), len(jobs))
+        os.fsync(hr_file.fileno())
+        os.fsync(lr_file.fileno())
+    if not entries:
+        for name in (*BUILDING, JOURNAL):
+            (out / name).unlink()
+        reasons = "; ".join(f"{skip.file}: {skip.reason}" for skip in skipped[:3])
+        raise UserError(f"{out}: none of the {len(jobs)} pictures could be packed ({reasons}); nothing was written")
+    return _publish(out, scale, entries, skipped)
+
+
+def _append(file: BinaryIO, pixels: Pixels) -> None:
+    file.write(np.ascontiguousarray(pixels).data)
+    file.flush()
+
+
+def _resume(jobs: list[_Job], out: Path, scale: int) -> tuple[list[Entry], list[Skipped], list[_Job]]:
+    """What an interrupted run has done: its journal up to the first file that is not as it was, and what remains.
+
+    The pixels are written before the journal's line, so all that the journal names is there; what lies behind it is cut.
+    """
+    entries: list[Entry] = []
+    skipped: list[Skipped] = []
+    lines = []
+    if (out / JOURNAL).exists():
+        lines = (out / JOURNAL).read_text(encoding="utf-8").splitlines()
+    kept = 0
+    if lines and lines[0] == json.dumps({"scale": scale}):
+        for job, line in zip(jobs, lines[1:], strict=False):
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                break
+            if "entry" in record and job.is_of(entry := Entry(**record["entry"])):
+                entries.append(entry)
+            elif "skipped" in record and record["skipped"]["file"] == job.file:
+                skipped.append(Skipped(**record["skipped"]))
+            else:
+                break
+            kept += 1
+    size = sum(entry.hr_bytes() for entry in entries)
+    for name, length in zip(BUILDING, (size, size // scale**2), strict=True):
+        with (out / name).open("ab") as file:
+            file.truncate(length)
+    header = lines[: kept + 1] if kept else []
+    with whole_file(out / JOURNAL) as part:
+        part.write_text("".join(line + "\n" for line in header), encoding="utf-8")
+    return entries, skipped, jobs[kept:]
+
+
+def _publish(out: Path, scale: int, entries: list[Entry], skipped: list[Skipped]) -> Pack:
+    """Give the built files their names, point ``pack.json`` to them, and remove what it no longer names."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(f"{entry.height} {entry.width} {entry.sha256}\n".encode())
+    sha256 = digest.hexdigest()
+    names = [f"{kind}-{sha256[:12]}.u8" for kind in ("hr", "lr")]
+    for built, name in zip(BUILDING, names, strict=True):
+        (out / built).replace(out / name)
+    index = {
+        "format": 1,
+        "scale": scale,
+        "sha256": sha256,
+        "files": names,
+        "pictures": [asdict(entry) for entry in entries],
+        "skipped": [asdict(entry) for entry in skipped],
+    }
+    with whole_file(out / INDEX) as part:
+        part.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    (out / JOURNAL).unlink()
+    for stale in [*out.glob("hr-*.u8"), *out.glob("lr-*.u8")]:
+        if stale.name not in names:
+            stale.unlink()
+    return Pack(out)

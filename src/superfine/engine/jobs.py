@@ -1,0 +1,139 @@
+"""Which files are enlarged, and where each result goes."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from os.path import realpath  # Path.resolve raises for loops of links
+from pathlib import Path
+
+from superfine.errors import UserError
+from superfine.images import FORMATS, is_picture
+
+SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
+"""Of the formats that can be written."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to enlarge; ``named`` if the user gave the file itself rather than a folder that holds it."""
+
+    source: Path
+    target: Path
+    named: bool
+
+
+def plan_jobs(inputs: Sequence[Path], output: Path | None, *, scale: int, format: str | None = None) -> list[Job]:
+    """Find the pictures and decide where each result goes.
+
+    - Without ``output``, beside the input: ``photo.jpg`` becomes ``photo@4x.jpg``.
+    - ``output`` with a suffix, for one input file, is the file; otherwise it is a folder, in which files keep their name
+      and folders are mirrored.
+    - A result has the input's format, or PNG if superfine does not write that.
+    - Folders are searched to any depth for pictures. Left out are hidden files, whatever lies in ``output``, and earlier
+      results: ``photo@4x.*`` where there is a ``photo.*``. A folder that cannot be searched is a job too, which fails.
+
+    Parameters
+    ----------
+    inputs
+        Files and folders.
+    scale
+        The model's.
+    format
+        Of all results: a key of ``FORMATS``, or one of its suffixes without the dot.
+
+    Raises
+    ------
+    UserError
+        Unknown format, a folder without pictures, two inputs with one result, a result that would replace an input. A
+        file that is missing is told of when its turn comes, so that the others are done.
+    """
+    suffixes = _suffixes(format)
+    as_file = _is_file(inputs, output)
+    if as_file and output is not None and suffixes and output.suffix.lower() not in suffixes:
+        raise UserError(f"{output}: is not named as --format {format} asks; leave out --format, or change the name")
+    jobs: dict[str, Job] = {}
+    for top in inputs:
+        for source, inside in _pictures(top, output, scale):
+            if as_file and output is not None:
+                target = output
+            else:
+                own = source.suffix.lower()
+                end = source.suffix if own in (suffixes or SUFFIXES) else (suffixes or (".png",))[0]
+                target = (
+                    source.with_name(f"{source.stem}@{scale}x{end}")
+                    if output is None
+                    else output / inside.with_name(source.stem + end)
+                )
+            # The same file given twice is done once.
+            jobs.setdefault(realpath(source), Job(source, target, named=source == top))
+    _refuse_clashes(jobs)
+    return list(jobs.values())
+
+
+def _suffixes(format: str | None) -> tuple[str, ...]:
+    """Those that fit ``--format``, the usual one first; none if the format is left open."""
+    if format is None:
+        return ()
+    for name, entry in FORMATS.items():
+        if format.lower() == name or f".{format.lower()}" in entry.suffixes:
+            return entry.suffixes
+    raise UserError(f"format {format}: unknown; choose one of {', '.join(FORMATS)}")
+
+
+def _is_file(inputs: Sequence[Path], output: Path | None) -> bool:
+    if output is None or not output.suffix or _is_folder(output):
+        return False
+    if len(inputs) == 1 and not _is_folder(inputs[0]):
+        return True
+    if output.suffix.lower() in SUFFIXES:
+        raise UserError(f"{output}: is one file, for several inputs; give a folder")
+    return False
+
+
+def _is_folder(path: Path) -> bool:
+    # Path.is_dir raises for names that are too long and for what lies in a locked folder.
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
+def _pictures(top: Path, output: Path | None, scale: int) -> Iterator[tuple[Path, Path]]:
+    """The pictures at or under ``top``, sorted, each with its path inside."""
+    if not _is_folder(top):
+        yield top, Path(top.name)
+        return
+    found = False
+    own = None if output is None else realpath(output)
+    unsearchable: list[OSError] = []
+    for folder, folders, files in os.walk(top, onerror=unsearchable.append):
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and realpath(Path(folder, n)) != own)
+        stems = {Path(name).stem for name in files}
+        for name in sorted(files):
+            path = Path(folder, name)
+            earlier = path.stem.endswith(f"@{scale}x") and path.stem.removesuffix(f"@{scale}x") in stems
+            if is_picture(path) and not earlier:
+                found = True
+                yield path, path.relative_to(top)
+    for error in unsearchable:
+        path, found = Path(error.filename), True
+        if path == top:
+            raise UserError(f"{top}: cannot be searched: {error.strerror}; check its permissions")
+        yield path, path.relative_to(top)
+    if not found:
+        raise UserError(f"{top}: holds no pictures; give a folder with {', '.join(SUFFIXES)} files")
+
+
+def _refuse_clashes(jobs: dict[str, Job]) -> None:
+    # Compared without case: that is how macOS and Windows compare names.
+    targets: dict[str, Job] = {}
+    for job in jobs.values():
+        target = realpath(job.target)
+        if target in jobs:
+            raise UserError(f"{job.target}: would replace the input {jobs[target].source}; give another -o")
+        other = targets.setdefault(target.casefold(), job)
+        if other is not job:
+            raise UserError(
+                f"{job.target}: would be the result of both {other.source} and {job.source}; "
+                "enlarge them one by one, each with its own -o"
+            )

@@ -1,0 +1,185 @@
+"""Read a picture file: PNG, JPEG, WebP, TIFF, AVIF or the first frame of a GIF, by what it holds and not by its name."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from superfine.errors import UserError
+from superfine.images import exif, signatures
+from superfine.images.picture import MM_PER_INCH, Metadata, Picture, profile_channels, usable_dpi
+
+BUILT_IN_CMYK = "cmyk"  # libvips' profile for CMYK pictures that have none
+# Without waiting: a named pipe that nobody writes to would otherwise be opened for ever.
+READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+EXIF_ALONE = frozenset({"webpload_source", "heifload_source"})  # formats that state a resolution in EXIF only
+SIDEWAYS = frozenset({5, 6, 7, 8})
+GREY_OR_RGB = frozenset({"b-w", "srgb", "grey16", "rgb16"})
+
+
+def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture:
+    """Read a picture.
+
+    Parameters
+    ----------
+    path : path
+        PNG, JPEG, WebP, TIFF, AVIF or GIF, of 1 to 16 bits a sample: grey, RGB, with alpha, with a palette, CMYK or Lab.
+        Of several pages or frames the first is read.
+    max_pixels : int
+        The most pixels a picture may have; checked before any of them is decoded.
+
+    Returns
+    -------
+    Picture
+        Upright, RGB in [0, 1]. The values of RGB and grey pictures are as in the file, and their profile goes with them; CMYK
+        and Lab are converted to sRGB by their profile.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, not readable, empty, cut short, damaged, too large or no picture of these formats.
+    """
+    with _opened(Path(path)) as (image, tiff_exif):
+        _refuse_too_large(image, Path(path), max_pixels)
+        samples, metadata = _samples(image, Path(path)), _metadata(image, tiff_exif)
+        upright = _upright(samples, _orientation(image))
+        return _picture(upright, _greatest(image, samples), metadata)
+
+
+def size(path: str | PathLike[str]) -> tuple[int, int]:
+    """Return the width and height of a picture as :func:`read` would return it, from the file's header alone.
+
+    Raises
+    ------
+    UserError
+        As :func:`read`, for what shows in the header.
+    """
+    with _opened(Path(path)) as (image, _):
+        return (image.height, image.width) if _orientation(image) in SIDEWAYS else (image.width, image.height)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, bytes | None]]:
+    """Yield the image, with only its header read, and a TIFF's EXIF; what goes wrong until the end becomes a UserError."""
+    try:
+        with os.fdopen(os.open(path, READING), "rb", buffering=0) as file:
+            loader = _loader(file, path)
+            tiff_exif = exif.from_file(file) if loader == "tiffload_source" else None
+            file.seek(0)
+            source = pyvips.Source.new_from_descriptor(file.fileno())
+            yield pyvips.Operation.call(loader, source, access="sequential", fail_on="error"), tiff_exif
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: is a folder; give a picture in it") from error
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: does not exist; check the name") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; check the file and its permissions") from error
+    except pyvips.Error as error:
+        cause = next((" ".join(line.split()) for line in error.detail.splitlines() if line.strip()), "no reason given")
+        raise UserError(f"{path}: is damaged or cut short ({cause}); get the file again") from error
+
+
+def _loader(file: FileIO, path: Path) -> str:
+    """The libvips loader for what the file holds."""
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise UserError(f"{path}: is no ordinary file; save the picture to one first")
+    head = file.read(signatures.HEAD)
+    if not head:
+        raise UserError(f"{path}: is empty; get the picture again")
+    if signatures.is_camera_raw(path):
+        raise UserError(f"{path}: is a camera's raw file; develop it to TIFF, PNG or JPEG first")
+    loader = signatures.loader_of(head)
+    if loader is None:
+        kind = signatures.seems_to_be(head)
+        raise UserError(f"{path}: is {kind}; superfine reads PNG, JPEG, WebP, TIFF, AVIF and GIF: convert it first")
+    return loader
+
+
+def _refuse_too_large(image: Any, path: Path, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise UserError(
+            f"{path}: has {image.width} × {image.height} = {image.width * image.height / 1e6:,.0f} megapixels, "
+            f"more than the {max_pixels / 1e6:,.0f} allowed; crop or shrink it first"
+        )
+
+
+def _samples(image: Any, path: Path) -> NDArray[Any]:
+    """Decode to height × width × (1, 2, 3 or more) samples, uint8 or uint16, grey or RGB and then alpha."""
+    if image.interpretation not in GREY_OR_RGB and image.interpretation != "multiband":
+        depth = 8 if image.format == "uchar" else 16
+        if image.interpretation == "cmyk" or _field(image, "icc-profile-data"):
+            image = image.icc_transform(
+                "srgb", embedded=True, input_profile=BUILT_IN_CMYK, intent="relative", depth=depth
+            )
+        else:
+            image = image.colourspace("srgb" if depth == 8 else "rgb16")
+    if image.format not in ("uchar", "ushort"):
+        raise UserError(f"{path}: has samples of the type {image.format}; convert it to 8 or 16 bits first")
+    samples: NDArray[Any] = image.numpy()
+    return samples.reshape(image.height, image.width, image.bands)
+
+
+def _greatest(image: Any, samples: NDArray[Any]) -> int:
+    """Return the sample value that means 1."""
+    if samples.dtype == np.uint8:
+        return 255
+    depth = _field(image, "bits-per-sample") or 16
+    # libvips shifts AVIF's 10 and 12 bits up to 16, which leaves the lowest bits zero.
+    return (2**depth - 1) << (16 - depth) if _field(image, "heif-compression") else 65535
+
+
+def _metadata(image: Any, tiff_exif: bytes | None) -> Metadata:
+    """Collect what goes along with the pixels; a profile only if the pixels are still meant in it."""
+    profile, block = _field(image, "icc-profile-data"), _field(image, "exif-data")
+    as_stored = image.interpretation in GREY_OR_RGB and profile and profile_channels(profile) == min(3, image.bands | 1)
+    # libvips looks into the EXIF of JPEG and PNG by itself.
+    stated = exif.resolution(block) if block and image.get("vips-loader") in EXIF_ALONE else None
+    across, down = stated or (image.xres * MM_PER_INCH, image.yres * MM_PER_INCH)
+    return Metadata(
+        icc=profile if as_stored else None,
+        exif=tiff_exif or (exif.from_block(block) if block else None),
+        xmp=_field(image, "xmp-data"),
+        dpi=usable_dpi((down, across) if _orientation(image) in SIDEWAYS else (across, down)),
+    )
+
+
+def _field(image: Any, name: str) -> Any:
+    """Return an item of libvips' metadata, None where there is none."""
+    return image.get(name) if image.get_typeof(name) else None
+
+
+def _orientation(image: Any) -> int:
+    return _field(image, "orientation") or 1
+
+
+def _upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an EXIF orientation: which side of the stored rows is up. Source: Exif 2.32, section 4.6.4, tag Orientation."""
+    if orientation in SIDEWAYS:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def _picture(samples: NDArray[Any], greatest: int, metadata: Metadata) -> Picture:
+    channels = samples.shape[2]
+    grey = channels < 3
+    colour = np.divide(samples[..., : 1 if grey else 3], np.float32(greatest), dtype=np.float32, order="C")
+    opacity = samples[..., 1 if grey else 3] if channels in (2, 4) or channels > 4 else None
+    return Picture(
+        pixels=np.repeat(colour, 3, axis=2) if grey else colour,
+        alpha=None if opacity is None else np.divide(opacity, np.float32(greatest), dtype=np.float32, order="C"),
+        grey=grey,
+        bits=8 if samples.dtype == np.uint8 else 16,
+        metadata=metadata,
+    )

@@ -1,0 +1,198 @@
+"""The losses: each a pure function with its equation. Logits, not probabilities, come from discriminators."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from superfine.errors import UserError
+from superfine.networks.srcnn import luma
+
+# Pixels: results and targets are N×C×H×W.
+
+
+def l1(result: Tensor, target: Tensor) -> Tensor:
+    """``mean |result − target|`` over all elements; both N×C×H×W."""
+    return F.l1_loss(result, target)
+
+
+def mse(result: Tensor, target: Tensor) -> Tensor:
+    """``mean (result − target)²`` over all elements; both N×C×H×W.
+
+    Ledig et al. 2017, Eq. 4, measured there on pictures in [−1,1], where it is four times the value on [0,1].
+    """
+    return F.mse_loss(result, target)
+
+
+def mse_y(result: Tensor, target: Tensor) -> Tensor:
+    """``mean (Y(result) − Y(target))²``, Y that of BT.601 in limited range, [16/255, 235/255]; both N×3×H×W RGB in [0,1].
+
+    Dong et al. 2016, Eq. 4, where SRCNN sees and makes Y alone.
+    """
+    return F.mse_loss(luma(result), luma(target))
+
+
+def charbonnier(result: Tensor, target: Tensor, *, epsilon: float = 1e-3) -> Tensor:
+    """``mean √((result − target)² + ε²)`` over all elements; both N×C×H×W.
+
+    Lai et al. 2017, "Deep Laplacian Pyramid Networks", Eq. 4: L1 with a gradient that is smooth where they agree.
+    """
+    return ((result - target).square() + epsilon**2).sqrt().mean()
+
+
+PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1,
+    "mse": mse,
+    "mse_y": mse_y,
+    "charbonnier": charbonnier,
+}
+
+
+def total_variation(picture: Tensor, *, epsilon: float = 1e-6) -> Tensor:
+    """``mean √((x[i+1,j] − x[i,j])² + (x[i,j+1] − x[i,j])² + ε²)`` over samples, channels and positions; N×C×H×W.
+
+    Ledig et al. 2017, §2.2 of its preprint: the mean length of the gradient, which SRResNet-VGG22 adds with weight 2·10⁻⁸. The
+    last row and the last column have no neighbour and are left out. ε only gives flat areas a gradient, of zero.
+    """
+    here = picture[..., :-1, :-1]
+    down, right = picture[..., 1:, :-1] - here, picture[..., :-1, 1:] - here
+    return (down.square() + right.square() + epsilon**2).sqrt().mean()
+
+
+# Content: distances between the feature maps of `superfine.networks.features`, dicts of N×C×H×W by the layer's name.
+
+SRGAN_RESCALE = 1 / 12.75
+"""What SRGAN multiplies feature maps by (§3.2): its loss then has a scale that MSE on pixels has. It belongs to VGG19's
+weights for ImageNet as they were published; weights whose activations are normalised want 1."""
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": lambda a, b: (a - b).square(),
+    "l1": lambda a, b: (a - b).abs(),
+}
+REDUCTIONS = ("mean", "positions")
+
+
+def content(
+    result: Mapping[str, Tensor],
+    target: Mapping[str, Tensor],
+    *,
+    distance: str,
+    reduction: str,
+    rescale: float,
+    weights: Mapping[str, float] | None = None,
+) -> Tensor:
+    """``Σ_layers w · reduce d(r·φ(result), r·φ(target))``: a distance of feature maps, with the features' rescaling r.
+
+    SRGAN (Ledig et al. 2017, Eq. 5): ``mse``, ``positions``, r = 1/12.75, one layer after its ReLU. ESRGAN (Wang et al. 2018,
+    §3.2): ``l1``, before it; its code: ``mean``, r = 1.
+
+    Parameters
+    ----------
+    result, target
+        Feature maps by the layer's name, of the generator's picture and of the photograph. The gradient goes through
+        ``result``; compute ``target`` under ``torch.no_grad()``.
+    distance
+        ``mse`` is ``d = (a − b)²``, so the loss grows with r²; ``l1`` is ``d = |a − b|``.
+    reduction
+        ``positions`` divides by N·W·H and sums over the C channels, as Eq. 5 is written; ``mean`` divides by N·C·W·H, as most
+        code does, which makes it C (128 for φ2,2, 512 for φ5,4) times smaller.
+    weights
+        w of each layer; without them each counts 1.
+
+    Raises
+    ------
+    UserError
+        An unknown distance or reduction, or weights that are not those of the layers.
+    """
+    if distance not in DISTANCES:
+        raise UserError(f"content distance {distance!r}: unknown; choose one of {', '.join(DISTANCES)}")
+    if reduction not in REDUCTIONS:
+        raise UserError(f"content reduction {reduction!r}: unknown; choose one of {', '.join(REDUCTIONS)}")
+    assert result.keys() == target.keys(), "both are features of the same layers"
+    weights = dict.fromkeys(result, 1.0) if weights is None else weights
+    if weights.keys() != result.keys():
+        raise UserError(f"content weights for {', '.join(weights)}: the layers are {', '.join(result)}; weigh these")
+    terms = []
+    for layer, weight in weights.items():
+        difference = DISTANCES[distance](result[layer] * rescale, target[layer] * rescale)
+        if reduction == "positions":
+            difference = difference.sum(1)
+        terms.append(weight * difference.mean())
+    return torch.stack(terms).sum()
+
+
+# Adversarial: real and fake are the discriminator's logits C(x) of photographs and of generated pictures, of any one shape.
+# D = σ(C). As log σ(C) = −softplus(−C), nothing overflows however large the logits are.
+
+
+def vanilla_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """``−mean log D(real) − mean log(1 − D(fake))``. Goodfellow et al. 2014; Ledig et al. 2017, Eq. 2."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def vanilla_generator(real: Tensor | None, fake: Tensor) -> Tensor:
+    """``−mean log D(fake)``; ``real`` is not looked at.
+
+    Ledig et al. 2017, Eq. 6, which sums over the batch where this takes the mean; not ``log(1 − D(fake))``, whose gradient is
+    gone when the discriminator is sure.
+    """
+    return F.softplus(-fake).mean()
+
+
+def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """``½ mean (C(real) − 1)² + ½ mean C(fake)²``. Mao et al. 2017, "Least Squares GAN", Eq. 9."""
+    return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+
+
+def least_squares_generator(real: Tensor | None, fake: Tensor) -> Tensor:
+    """``½ mean (C(fake) − 1)²``; ``real`` is not looked at. Mao et al. 2017, Eq. 9."""
+    return 0.5 * (fake - 1).square().mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """``mean max(0, 1 − C(real)) + mean max(0, 1 + C(fake))``. Lim and Ye 2017, "Geometric GAN", §3.2."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_generator(real: Tensor | None, fake: Tensor) -> Tensor:
+    """``−mean C(fake)``; ``real`` is not looked at. Lim and Ye 2017, §3.2."""
+    return -fake.mean()
+
+
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """``−mean log D_Ra(real, fake) − mean log(1 − D_Ra(fake, real))``, ``D_Ra(a, b) = σ(C(a) − mean C(b))``.
+
+    Jolicoeur-Martineau 2018; Wang et al. 2018, Eq. 1. The means are over the whole batch: gather it first where several
+    processes share it. (BasicSR halves both terms.)
+    """
+    return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
+
+
+def relativistic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
+    """``−mean log(1 − D_Ra(real, fake)) − mean log D_Ra(fake, real)``: the discriminator's loss with the labels swapped.
+
+    Wang et al. 2018, Eq. 2. The gradient goes through ``fake`` in both terms, in the first one through its mean; hand in
+    ``real`` with its graph, and it goes through ``real`` too. (BasicSR detaches ``real``, which changes no gradient of the
+    generator, and halves both terms.)
+    """
+    assert real is not None, "the relativistic loss compares with photographs"
+    return F.softplus(real - fake.mean()).mean() + F.softplus(real.mean() - fake).mean()
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """The two sides of an adversarial loss; ``relative`` tells that the generator's side needs the logits of photographs."""
+
+    generator: Callable[[Tensor | None, Tensor], Tensor]
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    relative: bool = False
+
+
+ADVERSARIAL_LOSSES: dict[str, Adversarial] = {
+    "vanilla": Adversarial(vanilla_generator, vanilla_discriminator),
+    "least-squares": Adversarial(least_squares_generator, least_squares_discriminator),
+    "hinge": Adversarial(hinge_generator, hinge_discriminator),
+    "relativistic": Adversarial(relativistic_generator, relativistic_discriminator, relative=True),
+}

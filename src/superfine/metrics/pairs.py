@@ -1,0 +1,60 @@
+"""Pairs of pictures to measure with: a folder's high-resolution pictures and their low-resolution twins."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superfine.errors import UserError
+from superfine.images import imresize, is_picture, read
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and its twin: float32 RGB in [0,1] with 8-bit values, H×W×3 and H/s×W/s×3; ``grey`` if single-channel."""
+
+    name: str
+    hr: NDArray[np.float32]
+    lr: NDArray[np.float32]
+    grey: bool
+
+
+def pairs(folder: Path, scale: int) -> Iterator[Pair]:
+    """The pictures of ``folder`` in the order of their names, each with its twin.
+
+    Where ``folder`` has an ``HR`` and an ``LRbicx<scale>`` folder, both are read from there. Otherwise the pictures of
+    ``folder`` itself (or of its ``HR``) are cropped to a multiple of ``scale`` and shrunk by MATLAB's bicubic.
+
+    Raises
+    ------
+    UserError
+        No folder, no pictures, a twin that is missing or has the wrong size, a picture that cannot be read.
+    """
+    folder = Path(folder)
+    high = folder / "HR" if (folder / "HR").is_dir() else folder
+    low = folder / f"LRbicx{scale}"
+    if not high.is_dir():
+        raise UserError(f"{folder}: is not a folder; give a folder of pictures")
+    files = sorted(file for file in high.iterdir() if is_picture(file))
+    if not files:
+        raise UserError(f"{high}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
+    for file in files:
+        picture = read(file)
+        height, width = (length - length % scale for length in picture.pixels.shape[:2])
+        hr = picture.pixels[:height, :width]
+        yield Pair(file.stem, hr, _twin(file, hr, low, scale), picture.grey)
+
+
+def _twin(file: Path, hr: NDArray[np.float32], low: Path, scale: int) -> NDArray[np.float32]:
+    if not low.is_dir():
+        levels = imresize(np.rint(hr * np.float32(255)).astype(np.uint8), scale=1 / scale)
+        return levels.astype(np.float32) / np.float32(255)
+    found = [twin for twin in sorted(low.iterdir()) if twin.stem in (file.stem, f"{file.stem}x{scale}")]
+    if not found:
+        raise UserError(f"{file}: has no twin in {low}; add it, or remove the folder to have twins made")
+    lr = read(found[0]).pixels
+    if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
+        raise UserError(f"{found[0]}: is {lr.shape[1]}×{lr.shape[0]}, not a {scale}th of {file}; make the twin again")
+    return lr

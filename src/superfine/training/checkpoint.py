@@ -1,0 +1,50 @@
+"""A run's checkpoint: everything that the next step depends on, in one file that is written whole or not at all."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from superfine.errors import UserError
+from superfine.files import whole_file
+
+FILE = "checkpoint.pt"
+
+Part = nn.Module | Optimizer | dict[str, Tensor]
+"""What a checkpoint is made of: networks, optimisers, moving averages. Each is restored in place."""
+
+
+def save(run: Path, step: int, parts: Mapping[str, Part], *, rollbacks: int = 0) -> None:
+    """Write the state after ``step`` updates. The data order and the learning rate are functions of the step alone."""
+    state = {name: part if isinstance(part, dict) else part.state_dict() for name, part in parts.items()}
+    with whole_file(run / FILE) as file:
+        torch.save(state | {"step": step, "rollbacks": rollbacks}, file)
+
+
+def load(run: Path, parts: Mapping[str, Part]) -> tuple[int, int]:
+    """Restore the parts in place; returns the step and the rollbacks so far, (0, 0) where there is no checkpoint yet.
+
+    Raises
+    ------
+    UserError
+        The file is damaged or belongs to another network.
+    """
+    file = run / FILE
+    if not file.exists():
+        return 0, 0
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        for name, part in parts.items():
+            if isinstance(part, dict):
+                for key, value in part.items():
+                    value.copy_(state[name][key])
+            else:
+                part.load_state_dict(state[name])
+        return int(state["step"]), int(state["rollbacks"])
+    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError, OSError) as error:
+        cause = str(error).splitlines()[0]
+        raise UserError(f"{file}: cannot be continued from ({cause}); delete it to start the run again") from error

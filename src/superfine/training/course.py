@@ -1,0 +1,188 @@
+"""The course of a run: all that both stages do around an update, from the checkpoint at hand to the last step.
+
+A stage's loop takes pairs from :meth:`Course.pairs`, makes one update, and tells of it with :meth:`Course.updated`. Data,
+moving average, log, health, validation, checkpoints and the wish to stop are met here.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from superfine.errors import UserError
+from superfine.files import whole_file
+from superfine.training import average as averaging
+from superfine.training import checkpoint
+from superfine.training.distributed import AGREE_EVERY, World
+from superfine.training.health import ROLLBACKS, Illness, collapsed, not_finite
+from superfine.training.history import History, means
+from superfine.training.interrupt import Stop
+from superfine.training.monitor import Monitor
+from superfine.training.recipes import PixelRecipe
+from superfine.training.runs import Run
+from superfine.training.setup import Options, Setup
+from superfine.training.supply import Pair
+from superfine.training.tensors import to_bytes
+from superfine.training.validation import write_panel
+
+
+class Course:
+    """One attempt of a run; a context manager.
+
+    ``step`` is the number of updates done, ``rollbacks`` how often the run went back to a checkpoint; ``rate_factor`` is what
+    that leaves of the learning rate.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        recipe: PixelRecipe,
+        options: Options,
+        world: World,
+        stop: Stop,
+        parts: Mapping[str, checkpoint.Part],
+    ) -> None:
+        """Restore the networks and optimisers in ``parts``, and the rest of the state, from the run's checkpoint."""
+        self.setup, self.recipe, self.options, self.world, self.stop = setup, recipe, options, world, stop
+        self._best_error = torch.full((1,), math.inf)
+        self._parts = {**parts, "average": setup.average, "health": {"best_error": self._best_error}}
+        self.step, self.rollbacks = checkpoint.load(setup.run.path, self._parts)
+        if not self.step:
+            self._save()  # something to go back to
+        self._history = History()
+        self._stopping = self._rewound = False
+        self._monitor = Monitor(setup.run.path, self.step, recipe.steps, active=world.is_main)
+
+    def __enter__(self) -> Course:
+        self._monitor.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._monitor.__exit__(kind, error, trace)
+
+    @property
+    def rate_factor(self) -> float:
+        return 0.5**self.rollbacks
+
+    def pairs(self) -> Iterator[Pair]:
+        """x and its target for each update that is left, until the run is to stop; from an earlier step after a rollback."""
+        while self.step < self.recipe.steps and not self._stopping:
+            self._rewound = False
+            with closing(self.setup.supply.ahead(self.step, self.recipe.steps)) as ready:
+                while self.step < self.recipe.steps and not (self._stopping or self._rewound):
+                    with self._monitor.waiting():
+                        pair = next(ready)
+                    yield pair
+
+    def updated(self, values: dict[str, Tensor], rate: float) -> None:
+        """An update was made at ``rate``: its scalars are logged as means over the window, and watched.
+
+        A value that is not finite, or an ``absolute_error`` that tells of collapse, brings the run back to its last
+        checkpoint with half the rate.
+
+        Raises
+        ------
+        UserError
+            It went back too often already.
+        """
+        self.step += 1
+        averaging.follow(self.setup.average, self.setup.network, self.recipe.average, self.step)
+        self._history.add(values)
+
+        last = self.step == self.recipe.steps
+        if self.world.size == 1 or self.step % AGREE_EVERY == 0:
+            self._stopping = self.world.any(self.stop.asked is not None or self._time_is_up())
+        saving = self.step % self.options.save_every == 0 or last or self._stopping
+        if saving or self.step % self.options.log_every == 0:
+            window = self._history.take(self.world)
+            illness = not_finite(window) or collapsed(window, self._best_error.item())
+            if illness:
+                self._roll_back(illness, len(window[illness.term]))
+                return
+            values_of_window = means(window)
+            self._best_error.clamp_(max=values_of_window.get("absolute_error", math.inf))
+            self._monitor.record(self.step, values_of_window | {"rate": rate}, patches=self.recipe.batch)
+        if self.setup.validation and (self.step % self.options.validate_every == 0 or last):
+            self._validate()
+        if saving:
+            self._save()
+
+    def end(self) -> Run:
+        """Write the result where the last step is done.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            It was stopped by Ctrl-C before that.
+        """
+        run = self.setup.run
+        if self.step == self.recipe.steps and self.world.is_main:
+            self._write_weights(run.path / "weights.safetensors")
+            run.finish()
+        self.world.wait()
+        if self.step < self.recipe.steps and self.stop.asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        return run
+
+    def _time_is_up(self) -> bool:
+        return self.options.minutes is not None and self._monitor.minutes > self.options.minutes
+
+    def _save(self) -> None:
+        if self.world.is_main:
+            checkpoint.save(self.setup.run.path, self.step, self._parts, rollbacks=self.rollbacks)
+
+    def _validate(self) -> None:
+        """Measure the averaged weights, write the panel, and keep the weights where they are the best so far."""
+        validation, run = self.setup.validation, self.setup.run
+        assert validation is not None
+        network = averaging.apply(self.setup.average, self.recipe)
+        measured = validation(network, self.world.device, self.recipe.precision)
+        values = {f"psnr_y/{validation.name}": measured.psnr_y}
+        if measured.perceptual is not None:
+            values[f"perceptual/{validation.name}"] = measured.perceptual
+        self._monitor.record_validation(self.step, values, measured.panel)
+        write_panel(measured.panel, run.path / "panels" / f"step-{self.step:07d}.png")
+        for kind in run.note_validation(validation.name, self.step, measured.psnr_y, measured.perceptual):
+            self._write_weights(run.path / f"best-{kind}.safetensors")
+
+    def _write_weights(self, file: Path) -> None:
+        """Write the averaged weights, float32, whole or not at all."""
+        with whole_file(file) as part:
+            save_file({key: value.contiguous().cpu() for key, value in self.setup.average.items()}, part)
+
+    def _roll_back(self, illness: Illness, window: int) -> None:
+        """Keep the batch at which the run fell ill in the last ``window`` updates, and restore the last checkpoint.
+
+        The rollback is written to the checkpoint at once, so an attempt that is killed now goes on with the lower rate too.
+        """
+        path = self.setup.run.path
+        at = self.step - window + illness.index
+        dump = path / "failures" / f"step-{at + 1:07d}.npz"
+        if self.world.is_main:
+            lr, hr = (to_bytes(pictures) for pictures in self.setup.supply.whole(at))
+            dump.parent.mkdir(exist_ok=True)
+            with whole_file(dump) as part, part.open("wb") as file:
+                np.savez(file, lr=lr, hr=hr, term=np.array(illness.term))
+        if self.rollbacks >= ROLLBACKS:
+            raise UserError(
+                f"{path}: {illness.cause} at step {at + 1}, after {ROLLBACKS} times of going back and halving the rate; "
+                f"its batch is in {dump}; start anew with a lower --set schedule.rate=…"
+            )
+        rollbacks = self.rollbacks + 1
+        self.step, _ = checkpoint.load(path, self._parts)
+        self.rollbacks = rollbacks
+        self._rewound, self._stopping = True, False
+        self.world.wait()
+        self._save()
+        self._monitor.rewind(self.step, illness.cause)

@@ -1,0 +1,303 @@
+"""The recipes: every setting of a training run, as frozen typed values.
+
+A recipe is a value in :data:`RECIPES`; :func:`override` makes another one from it. There is nothing else that a run depends
+on, besides the pack, the seed, the weights it starts from and the feature weights it is judged by.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from superfine.data.degrade import DEGRADATIONS
+from superfine.errors import UserError
+from superfine.losses import ADVERSARIAL_LOSSES, DISTANCES, PIXEL_LOSSES, REDUCTIONS, SRGAN_RESCALE
+from superfine.networks import name_of
+from superfine.networks.compact import CompactConfig
+from superfine.networks.discriminators import (
+    ESRGANDiscriminatorConfig,
+    SRGANDiscriminatorConfig,
+    UNetDiscriminatorConfig,
+)
+from superfine.networks.features import layer_name
+from superfine.networks.rrdb import RRDBConfig
+from superfine.networks.srcnn import SRCNNConfig
+from superfine.networks.srresnet import SRResNetConfig
+
+PACK = "pack"
+"""The degradation that was done when the pack was made: MATLAB's bicubic."""
+
+GeneratorConfig = CompactConfig | SRCNNConfig | SRResNetConfig | RRDBConfig
+DiscriminatorConfig = SRGANDiscriminatorConfig | ESRGANDiscriminatorConfig | UNetDiscriminatorConfig
+
+
+def _one_of(name: str, value: str, known: Any) -> None:
+    if value not in known:
+        raise UserError(f"{name}: {value!r} is unknown; choose one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate as a function of the step.
+
+    ``kind`` "cosine": from ``rate`` along half a cosine to zero at the last step (Loshchilov and Hutter 2017, Eq. 5, without
+    restarts). "step": ``rate``, multiplied by ``factor`` at each of ``milestones`` (fractions of the run). Both rise linearly
+    over the first ``warmup`` steps.
+    """
+
+    kind: str = "cosine"
+    rate: float = 5e-4
+    warmup: int = 0
+    milestones: tuple[float, ...] = ()
+    factor: float = 0.5
+
+    def __post_init__(self) -> None:
+        _one_of("schedule.kind", self.kind, ("cosine", "step"))
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content loss (:func:`superfine.losses.content`) on the features of ``backbone``; ``weight`` 0 turns it off.
+
+    ``rescale`` multiplies the features. SRGAN's 1/12.75 belongs to VGG19's published weights; weights whose activations are
+    normalised to mean 1 want 1.
+    """
+
+    weight: float = 0.0
+    backbone: str = "vgg19"
+    layers: tuple[str, ...] = ("54",)
+    before_activation: bool = False
+    distance: str = "mse"
+    reduction: str = "positions"
+    rescale: float = SRGAN_RESCALE
+
+    def __post_init__(self) -> None:
+        _one_of("content.distance", self.distance, DISTANCES)
+        _one_of("content.reduction", self.reduction, REDUCTIONS)
+        for layer in self.layers:
+            layer_name(self.backbone, layer)
+
+
+@dataclass(frozen=True)
+class PixelRecipe:
+    """A run of the pixel stage: a network minimises ``pixel_weight``·pixel + content + ``total_variation``·TV.
+
+    ``batch`` crops of ``patch``×``patch`` low-resolution pixels per step; ``loss`` is the pixel loss. ``degradation`` says how
+    they were made small: "pack" takes the pack's own, by MATLAB's bicubic, a name in
+    :data:`superfine.data.degrade.DEGRADATIONS` makes others from the large crops as the run goes. ``optimiser`` is "adam" with
+    ``betas``, or "sgd" with the first of them as its momentum; the last layer learns at ``last_layer_rate`` times the rate.
+    ``average`` is the decay of the weights' moving average, 0 turns it off. ``precision`` is "bf16" (autocast) or "f32".
+    """
+
+    network: GeneratorConfig
+    loss: str = "l1"
+    pixel_weight: float = 1.0
+    content: Content = field(default_factory=Content)
+    total_variation: float = 0.0
+    steps: int = 100_000
+    batch: int = 16
+    patch: int = 48
+    degradation: str = PACK
+    optimiser: str = "adam"
+    schedule: Schedule = field(default_factory=Schedule)
+    betas: tuple[float, float] = (0.9, 0.999)
+    last_layer_rate: float = 1.0
+    average: float = 0.999
+    precision: str = "bf16"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "patch"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}: {getattr(self, name)} is not positive; give 1 or more")
+        _one_of("loss", self.loss, PIXEL_LOSSES)
+        _one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
+        _one_of("optimiser", self.optimiser, ("adam", "sgd"))
+        _one_of("precision", self.precision, ("bf16", "f32"))
+        if not 0.0 <= self.average < 1.0:
+            raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
+        if len(self.betas) != 2:
+            raise UserError(f"betas: {self.betas} are not two numbers; give for instance 0.9,0.999")
+        if not self.pixel_weight and not self.content.weight:
+            raise UserError("pixel_weight, content.weight: both are 0, so nothing is learnt; give one of them")
+
+    @property
+    def architecture(self) -> str:
+        return name_of(self.network)
+
+
+@dataclass(frozen=True)
+class AdversarialRecipe(PixelRecipe):
+    """A run of the adversarial stage: what the pixel stage minimises, plus ``adversarial_weight`` · adversarial.
+
+    ``adversarial`` names the loss of both sides, ``discriminator_updates`` is k, its updates for each of the generator's.
+    """
+
+    discriminator: DiscriminatorConfig = field(default_factory=SRGANDiscriminatorConfig)
+    adversarial: str = "vanilla"
+    adversarial_weight: float = 1e-3
+    discriminator_updates: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_of("adversarial", self.adversarial, ADVERSARIAL_LOSSES)
+        if self.discriminator_updates < 1:
+            raise UserError("discriminator_updates: must be 1 or more")
+        crop = getattr(self.discriminator, "crop", None)
+        if crop not in (None, self.patch * self.network.scale):
+            side = self.patch * self.network.scale
+            raise UserError(
+                f"discriminator.crop: is {crop}, but crops have {side} HR pixels; give --set discriminator.crop={side}"
+            )
+
+
+_SRRESNET = SRResNetConfig()
+_SRGAN = Schedule(kind="step", rate=1e-4, milestones=(0.5,), factor=0.1)
+_VGG22 = Content(weight=1.0, layers=("22",))
+_VGG54 = Content(weight=1.0, layers=("54",))
+_ESRGAN = Content(weight=1.0, before_activation=True, distance="l1", reduction="mean", rescale=1.0)
+_HALVED = Schedule(kind="step", rate=1e-4, milestones=(0.125, 0.25, 0.5, 0.75))
+
+# The small network for everyday use. Ours, no paper's: L1 for PSNR, then L1 with early VGG features and a U-Net.
+_FIDELITY = PixelRecipe(CompactConfig(), schedule=Schedule(rate=5e-4, warmup=200))
+_TEXTURE = AdversarialRecipe(
+    CompactConfig(),
+    content=replace(_ESRGAN, layers=("22", "31")),
+    steps=50_000,
+    schedule=Schedule(rate=1e-4, warmup=200),
+    discriminator=UNetDiscriminatorConfig(channels=32),
+    adversarial_weight=1e-2,
+)
+
+RECIPES: dict[str, PixelRecipe] = {
+    # Dong et al. 2016 §4: crops of 33 HR pixels (32 here, the multiple of 4), 128 a batch, momentum 0.9, rate 1e-4 and a
+    # tenth of it in the last layer; half the summed squared error of a crop, as its framework counts, is 512 × the mean's.
+    # Deviations: borders are kept instead of cut in training (the network pads), bf16 and the average are off.
+    "srcnn": PixelRecipe(
+        SRCNNConfig(),
+        loss="mse_y",
+        pixel_weight=512.0,
+        steps=1_000_000,
+        batch=128,
+        patch=8,
+        optimiser="sgd",
+        schedule=Schedule(kind="step", rate=1e-4),
+        last_layer_rate=0.1,
+        average=0.0,
+        precision="f32",
+    ),
+    # Ledig et al. 2017 §3.2: 16 crops of 96 HR pixels, Adam at 1e-4 for 1e6 updates, low-resolution pixels by bicubic; the
+    # Gaussian filter and down-sampling of its §2 is --set degradation=gaussian. Deviations in all recipes of the paper:
+    # bf16 autocast, and a moving average of the weights. The MSE is on [−1,1] there, four times that on [0,1].
+    "srresnet-mse": PixelRecipe(
+        _SRRESNET, loss="mse", pixel_weight=4.0, steps=1_000_000, patch=24, schedule=Schedule(kind="step", rate=1e-4)
+    ),
+    # §2.2 of the preprint adds a total-variation term of 2e-8 to the VGG22 loss.
+    "srresnet-vgg22": PixelRecipe(
+        _SRRESNET,
+        pixel_weight=0.0,
+        content=_VGG22,
+        total_variation=2e-8,
+        steps=1_000_000,
+        patch=24,
+        schedule=Schedule(kind="step", rate=1e-4),
+    ),
+    # From SRResNet-MSE's weights: 1e5 updates at 1e-4, 1e5 at 1e-5, k = 1; content + 1e-3 adversarial (Eq. 3).
+    "srgan-mse": AdversarialRecipe(_SRRESNET, loss="mse", pixel_weight=4.0, steps=200_000, patch=24, schedule=_SRGAN),
+    "srgan-vgg22": AdversarialRecipe(
+        _SRRESNET, pixel_weight=0.0, content=_VGG22, steps=200_000, patch=24, schedule=_SRGAN
+    ),
+    "srgan-vgg54": AdversarialRecipe(
+        _SRRESNET, pixel_weight=0.0, content=_VGG54, steps=200_000, patch=24, schedule=_SRGAN
+    ),
+    # Wang et al. 2018 §4.1: crops of 128 HR pixels, L1, Adam at 2e-4, halved every 2e5 of 1e6 updates.
+    "rrdb-psnr": PixelRecipe(
+        RRDBConfig(),
+        steps=1_000_000,
+        patch=32,
+        schedule=Schedule(kind="step", rate=2e-4, milestones=(0.2, 0.4, 0.6, 0.8)),
+    ),
+    # From RRDB-PSNR's weights, §3.4 and §4.1: L_percep + 5e-3 L_RaGAN + 1e-2 L1; 1e-4, halved at 50k, 100k, 200k, 300k.
+    "esrgan": AdversarialRecipe(
+        RRDBConfig(),
+        pixel_weight=1e-2,
+        content=_ESRGAN,
+        steps=400_000,
+        patch=32,
+        schedule=_HALVED,
+        discriminator=ESRGANDiscriminatorConfig(),
+        adversarial="relativistic",
+        adversarial_weight=5e-3,
+    ),
+    # §3.3: the features of a VGG16 trained for materials, conv5_3 before its activation; bring the file with --features.
+    "esrgan-minc": AdversarialRecipe(
+        RRDBConfig(),
+        pixel_weight=1e-2,
+        content=replace(_ESRGAN, backbone="minc", layers=("53",)),
+        steps=400_000,
+        patch=32,
+        schedule=_HALVED,
+        discriminator=ESRGANDiscriminatorConfig(),
+        adversarial="relativistic",
+        adversarial_weight=5e-3,
+    ),
+    "compact-fidelity": _FIDELITY,
+    "compact-texture": _TEXTURE,
+    # The same for photographs as they are found: blurred, noisy, compressed (Wang et al. 2021, Real-ESRGAN, §3).
+    "compact-photo-fidelity": replace(_FIDELITY, degradation="photo"),
+    "compact-photo-texture": replace(_TEXTURE, degradation="photo"),
+}
+
+
+def recipe(name: str) -> PixelRecipe:
+    """The recipe called ``name``; UserError if there is none."""
+    if name not in RECIPES:
+        raise UserError(f"recipe {name!r}: unknown; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def override(base: Any, settings: dict[str, str]) -> Any:
+    """A copy of the recipe ``base`` with settings given as text, such as ``{"network.channels": "64", "steps": "1000"}``.
+
+    Raises
+    ------
+    UserError
+        Unknown setting, a value of the wrong type, or values that do not go together.
+    """
+    tree: dict[str, Any] = {}
+    for key, text in settings.items():
+        *parents, name = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise UserError(f"--set {key}: does not name one value; see superfine train --help")
+        node[name] = text
+    return _replaced(base, tree, "")
+
+
+def _replaced(value: Any, tree: dict[str, Any], prefix: str) -> Any:
+    """All settings are replaced at once, so that values which belong together can change together."""
+    names = [entry.name for entry in fields(value)]
+    changes = {}
+    for name, new in tree.items():
+        key = prefix + name
+        if name not in names:
+            raise UserError(f"--set {key}: there is no setting {name!r}; choose one of {', '.join(names)}")
+        current = getattr(value, name)
+        if is_dataclass(current) != isinstance(new, dict):
+            raise UserError(f"--set {key}: does not name one value; see superfine train --help")
+        changes[name] = _replaced(current, new, key + ".") if isinstance(new, dict) else _parsed(current, key, new)
+    return replace(value, **changes)
+
+
+def _parsed(current: Any, key: str, text: str) -> Any:
+    """``text`` as a value of the type of ``current``."""
+    try:
+        if isinstance(current, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(current, tuple):
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            if all(isinstance(entry, str) for entry in current) and current:
+                return tuple(parts)
+            return tuple(float(part) for part in parts)
+        return int(text) if current is None else type(current)(text)
+    except (KeyError, ValueError):
+        raise UserError(f"--set {key}={text}: is not a value like {current!r}; give one of that kind") from None

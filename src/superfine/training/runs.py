@@ -1,0 +1,139 @@
+"""The run folder: what a training run is, kept beside its checkpoint, so that the same command goes on with it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from superfine.data import Pack
+from superfine.errors import UserError
+from superfine.files import whole_file
+from superfine.training.recipes import PixelRecipe
+from superfine.version import __version__
+
+FILE = "run.json"
+IDENTITY = ("name", "architecture", "config", "recipe", "seed", "start", "steps")
+
+
+class Run:
+    """One run folder; ``description`` is the content of its ``run.json``."""
+
+    def __init__(self, path: Path, description: dict[str, Any]) -> None:
+        self.path = path
+        self.description = description
+
+    @classmethod
+    def start(cls, path: Path, description: dict[str, Any], *, write: bool = True) -> Run:
+        """Open the run folder ``path``, or make it; with ``write`` False, only look (for all processes but one).
+
+        Raises
+        ------
+        UserError
+            A run with other settings or other data is there, the folder holds other things, or cannot be written.
+        """
+        path = Path(path)
+        file = path / FILE
+        # Through JSON and back, so that tuples compare equal to the lists that are read.
+        description = json.loads(json.dumps(description)) | {"finished": False, "validation": None}
+        try:
+            if file.exists():
+                found = json.loads(file.read_text(encoding="utf-8"))
+                cls._compare(path, found, description)
+                for stale in path.glob(".*.part") if write else ():  # of an attempt that was killed while it wrote
+                    stale.unlink()
+                return cls(path, found)
+            if write and path.exists() and any(path.iterdir()):
+                raise UserError(f"{path}: is a folder with other things in it; name a new one with -o")
+            run = cls(path, description)
+            if write:
+                path.mkdir(parents=True, exist_ok=True)
+                run._write()
+            return run
+        except json.JSONDecodeError as error:
+            raise UserError(f"{file}: is damaged ({error}); name a new folder with -o") from error
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder with -o") from error
+
+    @staticmethod
+    def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        differing = [key for key in IDENTITY if found.get(key) != wanted[key]]
+        if found.get("data", {}).get("sha256") != wanted["data"]["sha256"]:
+            differing.append("data")
+        if differing:
+            raise UserError(
+                f"{path}: holds a run with another {', '.join(differing)}; name a new folder with -o, "
+                f"or give the settings it was started with"
+            )
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.description["finished"])
+
+    @property
+    def validation(self) -> dict[str, Any] | None:
+        """The latest measurement on the validation folder, and the best ones."""
+        value: dict[str, Any] | None = self.description["validation"]
+        return value
+
+    def note_validation(self, name: str, step: int, psnr_y: float, perceptual: float | None) -> list[str]:
+        """Note a measurement; returns which of "psnr" and "perceptual" are the best so far."""
+        best = dict((self.validation or {}).get("best", {}))
+        found = []
+        for kind, value, sign in (("psnr", psnr_y, 1), ("perceptual", perceptual, -1)):
+            if value is None:
+                continue
+            # At the same step: a measurement made again, by an attempt that goes on from before it.
+            if kind not in best or step == best[kind]["step"] or sign * value > sign * best[kind]["value"]:
+                best[kind] = {"value": round(value, 5), "step": step}
+                found.append(kind)
+        self.description["validation"] = {"set": name, "psnr_y": round(psnr_y, 4), "step": step, "best": best}
+        self._write()
+        return found
+
+    def finish(self) -> None:
+        """Say that the last step is done and the weights are written."""
+        self.description["finished"] = True
+        self._write()
+
+    def _write(self) -> None:
+        with whole_file(self.path / FILE) as part:
+            part.write_text(json.dumps(self.description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def describe(
+    name: str, recipe: PixelRecipe, pack: Pack, seed: int, command: str, start: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What ``run.json`` says of a run from its start: all that is needed to run it again.
+
+    ``start`` tells of the weights that it starts from (:func:`superfine.training.start.initialise`), None for fresh ones.
+    """
+    settings = asdict(recipe)
+    return {
+        "name": name,
+        "architecture": recipe.architecture,
+        "config": settings.pop("network"),
+        "recipe": settings,
+        "seed": seed,
+        "start": start,
+        "steps": recipe.steps,
+        "data": {
+            "name": pack.path.name.removesuffix(".pack"),
+            "sha256": pack.sha256,
+            "pictures": len(pack),
+            "megapixels": round(pack.megapixels, 1),
+        },
+        "command": command,
+        "versions": {
+            "superfine": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,87 @@
+"""What both stages begin with: the data, the run folder, the generator and its moving average."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from superfine.data import Batches, Pack
+from superfine.errors import UserError
+from superfine.networks import build
+from superfine.networks.features import Features
+from superfine.training import average as averaging
+from superfine.training.distributed import World
+from superfine.training.objective import features_of
+from superfine.training.recipes import PixelRecipe
+from superfine.training.runs import Run, describe
+from superfine.training.start import initialise
+from superfine.training.supply import Supply
+from superfine.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a recipe is run, as opposed to what it is.
+
+    ``init``: run or model folder to start from. ``features``: file of the feature weights. ``validation``: folder of pictures
+    to measure on. ``compiled``: through ``torch.compile``. ``minutes``: time after which to pause with a checkpoint. The
+    others are numbers of steps.
+    """
+
+    device: str = "auto"
+    compiled: bool = False
+    init: Path | None = None
+    features: Path | None = None
+    validation: Path | None = None
+    minutes: float | None = None
+    log_every: int = 100
+    save_every: int = 500
+    validate_every: int = 2000
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The parts that a stage's loop works with."""
+
+    run: Run
+    supply: Supply
+    network: nn.Module
+    forward: nn.Module | Callable[..., torch.Tensor]
+    average: averaging.Average
+    features: Features | None
+    validation: Validation | None
+
+
+def prepare(
+    name: str, recipe: PixelRecipe, pack: Pack, out: Path, seed: int, command: str, options: Options, world: World
+) -> Setup:
+    """Check everything that can be checked before a run folder is made, then make it, or open the one to go on with.
+
+    Raises
+    ------
+    UserError
+        See :func:`superfine.training.pixel_stage.train`.
+    """
+    batches = Batches(pack, seed=seed, batch=recipe.batch, patch=recipe.patch)
+    supply = Supply(batches, recipe, world)
+    if pack.scale != recipe.network.scale:
+        raise UserError(
+            f"{pack.path}: is packed for ×{pack.scale}, the recipe is ×{recipe.network.scale}; pack it again"
+        )
+    torch.manual_seed(seed)
+    network = build(recipe.architecture, asdict(recipe.network))
+    start = initialise(network, recipe.architecture, options.init) if options.init else None
+    features = features_of(recipe, options.features, world.device)
+    validation = None
+    if options.validation and world.is_main:
+        validation = Validation(options.validation, pack.scale, features, recipe.degradation)
+
+    run = Run.start(out, describe(name, recipe, pack, seed, command, start), write=world.is_main)
+    network = world.same_everywhere(network.to(world.device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+    average = averaging.start(network)
+    forward = torch.compile(network) if options.compiled else network
+    return Setup(run, supply, network, forward, average, features, validation)

@@ -1,0 +1,76 @@
+"""The weights that a run starts from: those of another run, or of a published model."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from superfine import modelfile
+from superfine.errors import UserError
+
+
+def initialise(network: nn.Module, architecture: str, source: Path) -> dict[str, Any]:
+    """Load the weights of ``source`` (a finished run, or a model folder's ``fidelity``) into ``network``.
+
+    Returns what is to be told of them in the new run's record: the SHA-256 of the tensors, and how they were trained.
+
+    Raises
+    ------
+    UserError
+        It is neither, not finished, of another architecture or of another size.
+    """
+    source = Path(source)
+    if (source / "run.json").is_file():
+        record, state = _from_run(source)
+        found = record["architecture"]
+        trained = {key: value for key, value in record.items() if key not in ("finished", "validation")}
+    elif (source / "model.json").is_file():
+        folder = modelfile.open_model(source)
+        found = folder.card.architecture
+        variant = next(iter(folder.card.variants))
+        trained = folder.card.variants[variant].training
+        state = {key: torch.from_numpy(value).float() for key, value in folder.weights(variant).items()}
+    else:
+        raise UserError(f"--init {source}: is neither a run nor a model folder; give the folder of one")
+    if found != architecture:
+        raise UserError(
+            f"--init {source}: is a {found}, the recipe trains a {architecture}; give one of that architecture"
+        )
+    wanted = network.state_dict()
+    differing = sorted(key for key in {*wanted, *state} if _shape(wanted, key) != _shape(state, key))
+    if differing:
+        raise UserError(
+            f"--init {source}: is a {found} of another size or form ({differing[0]}: {_shape(state, differing[0])} instead of "
+            f"{_shape(wanted, differing[0])}); give the same network settings, and of networks with batch norm the run"
+        )
+    network.load_state_dict(state)
+    return {"sha256": _digest(network), "training": trained}
+
+
+def _digest(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for value in network.state_dict().values():
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _from_run(run: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    file = run / "weights.safetensors"
+    try:
+        record: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        if "architecture" not in record:
+            raise UserError(f"--init {run}: its run.json names no architecture; give another run")
+        return record, load_file(file)
+    except FileNotFoundError:
+        raise UserError(f"--init {run}: is not finished; let it reach its last step first") from None
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise UserError(f"--init {run}: is damaged ({error}); give another run") from None
+
+
+def _shape(state: dict[str, Any], key: str) -> tuple[int, ...] | None:
+    return tuple(state[key].shape) if key in state else None

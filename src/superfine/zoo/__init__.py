@@ -1,0 +1,35 @@
+"""The models that come with superfine, each a folder beside this file."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from superfine.errors import UserError
+
+DEFAULT = "compact-x4"
+"""The model that is used where none is named."""
+
+MODELS = (DEFAULT,)
+
+
+def catalogue() -> dict[str, Path]:
+    """The bundled model folders by name, the default first. They are not opened here."""
+    return {name: Path(__file__).parent / name for name in MODELS}
+
+
+def find(model: str | Path) -> Path:
+    """The folder of a bundled model's name, else the folder itself; a path of several parts is never taken for a name.
+
+    Raises
+    ------
+    UserError
+        Neither a bundled model nor there.
+    """
+    path = catalogue().get(str(model), Path(model))
+    there = False
+    with suppress(OSError):  # from a name that is too long
+        there = path.exists()
+    if not there and str(model) not in MODELS:
+        raise UserError(
+            f"{model}: no bundled model ({', '.join(MODELS)}) and no such folder; `superfine models` lists them"
+        )
+    return path

@@ -1,0 +1,98 @@
+"""The command itself: help without heavy imports, versions, unknown words."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+
+import superfine
+from superfine.cli.main import main
+from superfine.cli.progress import bar
+from superfine.cli.say import say
+
+HEAVY = {"torch", "openvino", "numpy", "pyvips", "rich.progress", "safetensors"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["upscale", "--help"], ["train", "--help"], ["models", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from superfine.cli.main import main; main(sys.argv[1:]); "
+        "print('MODULES', *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert "Usage: superfine" in done.stdout
+    assert HEAVY.isdisjoint(done.stderr.split("MODULES", 1)[1].split())
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    printed = capsys.readouterr().out
+    for command in ("upscale", "models", "data", "train", "evaluate"):
+        assert command in printed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
+def test_a_reader_that_goes_away() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        [sys.executable, "-m", "superfine", "models"], stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (1, "")
+
+
+def test_what_is_said_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\nb\x1b[2J\udce9 猫 [bold].png: é")
+    assert capsys.readouterr().err == "superfine: a\\nb\\x1b[2J\\udce9 猫 [bold].png: é\n"
+
+
+def test_what_is_said_beside_a_progress_bar_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = pytest.importorskip("pty").openpty()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(writing, "w") as terminal, monkeypatch.context() as replaced:
+        replaced.setattr(sys, "stderr", terminal)
+        with bar("working", "files") as progress:
+            progress(1, 2)
+            say("a line [red] " + 15 * "word ")
+            terminal.flush()
+        shown = os.read(reading, 100_000).decode()
+    os.close(reading)
+    assert "superfine: a line [red] " + 15 * "word " in shown
+    assert "working" in shown
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == superfine.__version__
+
+
+@pytest.mark.parametrize(
+    "arguments", [["upscal"], ["train"], ["evaluate", "bicubic"], ["train", "x", "--data", "y", "--stepz", "3"]]
+)
+def test_what_is_mistyped_is_refused(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "superfine", *arguments], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("superfine: ")
+    assert done.stderr.endswith("See superfine --help.\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["upscale", "train", "evaluate", "data pack", "models publish", "models list"])
+def test_help_fills_its_lines(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The docstrings are wrapped for the source; a narrower terminal wraps the paragraphs anew."""
+    monkeypatch.setenv("COLUMNS", "80")
+    main([*command.split(), "--help"])
+    lines = [line.rstrip() for line in capsys.readouterr().out.split("╭")[0].splitlines()]
+    ragged = [
+        line
+        for line, following in pairwise(lines)
+        if line and following and len(line) + 1 + len(following.split()[0]) <= 80
+    ]
+    assert len(lines) > 3
+    assert ragged == []

@@ -1,0 +1,254 @@
+"""``superfine upscale`` as people type it, in a process of its own."""
+
+import os
+import re
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from superfine import modelfile
+from superfine.images import Picture, read, write
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The least that is a model: each pixel becomes 4×4 equal ones, by a convolution."""
+    weight = np.zeros((48, 3, 1, 1), np.float32)
+    for channel in range(3):
+        weight[16 * channel : 16 * (channel + 1), channel] = 1
+    weights = modelfile.half({"weight": weight})
+    tensor = TensorProto(name="weight", data_type=TensorProto.FLOAT16, data_location=TensorProto.EXTERNAL)
+    tensor.dims.extend(weight.shape)
+    offset, length = modelfile.offsets(weights)["weight"]
+    for key, value in (("location", "fidelity.safetensors"), ("offset", offset), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["weight"], ["w"], to=TensorProto.FLOAT),
+            helper.make_node("Conv", ["x", "w"], ["d"]),
+            helper.make_node("DepthToSpace", ["d"], ["y"], blocksize=4, mode="CRD"),
+        ],
+        "repeat",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3, "H", "W"])],
+        [tensor],
+    )
+    proto: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    card = modelfile.Card(
+        name="repeat",
+        architecture="test",
+        config={},
+        scale=4,
+        radius=0,
+        variants={"fidelity": modelfile.Variant("fidelity.safetensors")},
+        licence="none",
+    )
+    folder = tmp_path_factory.mktemp("models") / "repeat"
+    modelfile.write_model(folder, card, proto.SerializeToString(), {"fidelity": weights})
+    return folder
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "superfine", "upscale", *map(str, arguments)]
+
+
+@pytest.fixture
+def upscale(model: Path, tmp_path: Path) -> Run:
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        named = () if "--model" in arguments else ("--model", model)
+        return subprocess.run(
+            command(*arguments, *named, "--device", options.pop("device", "cpu")),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **options,  # type: ignore[call-overload]
+        )
+
+    return run
+
+
+LEGAL_NAMES = ["[n=-1] 100%d.png", 'it\'s "q" 猫.jpg', "line\nbreak.png", 250 * "b" + ".png", "caf\udce9.png"]
+
+
+def noise(height: int = 9, width: int = 11) -> Picture:
+    return Picture(pixels=np.random.default_rng(0).random((height, width, 3), dtype=np.float32))
+
+
+def one_line(result: subprocess.CompletedProcess[str], pattern: str) -> None:
+    """Status 1, and one line for the user on stderr, without a traceback."""
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    assert re.search(rf"^superfine: {pattern}$", result.stderr, re.MULTILINE), result.stderr
+
+
+def bomb(path: Path, width: int, height: int) -> None:
+    """A PNG whose header promises more than anyone wants to decode."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+
+
+def test_a_photograph(upscale: Run, tmp_path: Path) -> None:
+    write(noise(), tmp_path / "photo.png")
+    result = upscale("photo.png")
+    assert result.returncode == 0, result.stderr
+    assert re.fullmatch(
+        r"1 of 1 enlarged 4 times, in photo@4x\.png, by repeat \(dial 0, OpenVINO CPU (bf16|f32)\), [\d.]+ s\n",
+        result.stdout,
+    )
+    assert result.stderr == "superfine: photo.png -> photo@4x.png\n"
+    source, output = read(tmp_path / "photo.png").pixels, read(tmp_path / "photo@4x.png").pixels
+    np.testing.assert_allclose(output, source.repeat(4, 0).repeat(4, 1), atol=1.1 / 255)
+
+
+def test_a_folder_with_every_kind_of_bad_file(upscale: Run, tmp_path: Path) -> None:
+    """The good ones are done, each bad one is told of in one line, and nothing else is written."""
+    album = tmp_path / "album"
+    (album / "sub").mkdir(parents=True)
+    write(noise(), album / "good.png")
+    write(noise(), album / "sub" / "größe 大.jpg")
+    (album / "notes.txt").write_text("not a picture")
+    (album / "empty.png").touch()
+    (album / "text.png").write_text("not a picture")
+    write(noise(300, 300), album / "cut.jpg")
+    (album / "cut.jpg").write_bytes((album / "cut.jpg").read_bytes()[:5000])
+    bomb(album / "bomb.png", 50_000, 50_000)
+    result = upscale("album", "-o", "large/new")
+    assert result.stdout.startswith("2 of 6 enlarged 4 times, in large/new, 4 failed, by repeat")
+    for name in ("empty.png", "text.png", "cut.jpg", "bomb.png"):
+        one_line(result, rf"album/{name}: .*")
+    one_line(result, r"album/bomb\.png: .*megapixels.*; .*")
+    written = sorted(path.relative_to(tmp_path / "large").as_posix() for path in (tmp_path / "large").rglob("*.*"))
+    assert written == ["new/good.png", "new/sub/größe 大.jpg"]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="needs file names of any bytes")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_of_every_kind(upscale: Run, tmp_path: Path, encoding: str) -> None:
+    """Each is told of in one line, whatever it holds and whatever standard output can show."""
+    (tmp_path / "album").mkdir()
+    for name in LEGAL_NAMES:
+        write(noise(), tmp_path / "album" / name)
+    result = upscale("album", "-o", "large\n", env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "large\n").iterdir()) == sorted(LEGAL_NAMES)
+    assert len(result.stderr.splitlines()) == len(LEGAL_NAMES)
+    assert result.stdout.startswith(f"{len(LEGAL_NAMES)} of {len(LEGAL_NAMES)} enlarged 4 times, in large\\n, by")
+    assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern"),
+    [
+        (("missing.png",), r"missing\.png: .*; .*"),
+        (("",), r"an input is empty; .*"),
+        (("photo.png", "--model", "wonder"), r"wonder: no bundled model .*"),
+        (("photo.png", "--tile", 3), r"tile 3: too small; give 16 or more, or leave it out"),
+        (("photo.png", "--dial", 0.5), r"dial 0\.5: .*"),
+        (("photo.png", "--dial", "vivid"), r"dial 'vivid': .*"),
+        (("photo.png", "--format", "bmp"), r"format bmp: unknown; choose one of png, .*"),
+        (("photo.jpg", "--quality", 900), r"quality 900: out of range; .*"),
+        (("photo.png", "--model", 300 * "m"), r"m+: no bundled model .*"),
+        (("photo.png", "-o", 300 * "o" + ".png"), r"o+\.png: .*too long; choose a shorter name"),
+        (("photo.png", "-o", "photo.xyz"), r"photo\.xyz: .*; .*"),
+    ],
+)
+def test_what_is_refused(upscale: Run, tmp_path: Path, arguments: tuple[object, ...], pattern: str) -> None:
+    write(noise(), tmp_path / "photo.png")
+    write(noise(), tmp_path / "photo.jpg")
+    one_line(upscale(*arguments), pattern)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.jpg", "photo.png"]
+
+
+def test_unknown_device(upscale: Run, tmp_path: Path) -> None:
+    write(noise(), tmp_path / "photo.png")
+    one_line(upscale("photo.png", device="gpu"), r"device gpu: unknown; choose one of auto, cpu, torch, .*")
+
+
+def test_a_tile_that_is_no_number(upscale: Run, tmp_path: Path) -> None:
+    result = upscale("photo.png", "--tile", "big")
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert "tile" in result.stderr + result.stdout
+
+
+def test_what_exists_is_refused(upscale: Run, tmp_path: Path) -> None:
+    write(noise(), tmp_path / "photo.png")
+    (tmp_path / "out.png").write_bytes(b"precious")
+    one_line(upscale("photo.png", "-o", "out.png"), r"out\.png: exists already; give --overwrite .*")
+    assert (tmp_path / "out.png").read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
+def test_a_full_disk(upscale: Run, tmp_path: Path) -> None:
+    """The limit on a file's size stands for it: writing fails in the middle of the file."""
+    write(noise(200, 200), tmp_path / "photo.png")
+    limit = 20_000
+    result = upscale(
+        "photo.png", "-o", "out.tif", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    )
+    one_line(result, r"out\.tif: .*; .*")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX permissions")
+def test_a_folder_that_cannot_be_written(upscale: Run, tmp_path: Path) -> None:
+    write(noise(), tmp_path / "photo.png")
+    if os.geteuid() == 0:
+        # To root every folder is writable; a file in the folder's place is not one.
+        (tmp_path / "locked").touch()
+    else:
+        (tmp_path / "locked").mkdir(mode=0o500)
+    one_line(upscale("photo.png", "-o", "locked/out"), r"locked.*: .*; .*")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt(model: Path, tmp_path: Path, number: signal.Signals) -> None:
+    write(noise(), tmp_path / "a.png")
+    write(noise(2500, 2500), tmp_path / "b.png")
+    run = subprocess.Popen(
+        command("a.png", "b.png", "--model", model, "--device", "cpu", "--tile", "16"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stderr is not None
+    assert run.stderr.readline() == "superfine: a.png -> a@4x.png\n"
+    run.send_signal(number)
+    stdout, stderr = run.communicate(timeout=60)
+    assert run.returncode == 130, stderr
+    assert stderr == "superfine: interrupted; 1 of 2 pictures were done\n"
+    assert stdout.startswith("1 of 2 enlarged")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a@4x.png", "b.png"]
+
+
+def test_the_start_imports_only_what_enlarging_needs(model: Path, tmp_path: Path) -> None:
+    child = [
+        sys.executable,
+        "-X",
+        "importtime",
+        *command(tmp_path / "absent.png", "--model", model, "--device", "cpu")[1:],
+    ]
+    said = subprocess.run(child, capture_output=True, text=True, check=False).stderr
+    imported = {line.rpartition("|")[2].strip() for line in said.splitlines() if line.startswith("import time:")}
+    assert "openvino._pyopenvino" in imported
+    assert not {"openvino_telemetry", "torch", "onnx", "rich", "scipy"} & imported

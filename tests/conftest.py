@@ -1,0 +1,40 @@
+"""Fixtures shared by all tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the benchmarks, the photographs and the feature weights, which lies beside the checkout."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"needs the data folder {SHARED}, which is absent")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def write_noise() -> Callable[..., None]:
+    """Writes a PNG of seeded noise: ``write_noise(path, height, width, seed, channels=3)``."""
+
+    def write(path: Path, height: int, width: int, seed: int, channels: int = 3) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+        pyvips.Image.new_from_array(pixels, interpretation="srgb").write_to_file(str(path))
+
+    return write
+
+
+@pytest.fixture
+def photos(tmp_path: Path, write_noise: Callable[..., None]) -> Path:
+    """Five good pictures of different sizes, one of them in a folder below."""
+    folder = tmp_path / "photos"
+    for i, (height, width) in enumerate([(40, 60), (64, 64), (33, 47), (80, 41)]):
+        write_noise(folder / f"{i}.png", height, width, i)
+    write_noise(folder / "more" / "4.png", 48, 52, 4)
+    return folder

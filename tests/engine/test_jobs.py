@@ -1,0 +1,132 @@
+"""Which files are found, and where results go."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superfine.engine.jobs import Job, plan_jobs
+from superfine.errors import UserError
+
+
+def tree(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def targets(jobs: list[Job], root: Path) -> list[tuple[str, str]]:
+    return [(job.source.relative_to(root).as_posix(), job.target.relative_to(root).as_posix()) for job in jobs]
+
+
+def test_beside_the_input(tmp_path: Path) -> None:
+    tree(tmp_path, "photo.JPG", "anim.gif")
+    jobs = plan_jobs([tmp_path / "photo.JPG", tmp_path / "anim.gif"], None, scale=4)
+    assert targets(jobs, tmp_path) == [("photo.JPG", "photo@4x.JPG"), ("anim.gif", "anim@4x.png")]
+    assert all(job.named for job in jobs)
+
+
+def test_folders_are_mirrored_and_other_files_ignored(tmp_path: Path) -> None:
+    tree(tmp_path, "in/b.png", "in/sub/é.webp", "in/sub/notes.txt", "in/.hidden/c.png", "in/._b.png", "in/empty/x.pdf")
+    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out", scale=4)
+    assert targets(jobs, tmp_path) == [("in/b.png", "out/b.png"), ("in/sub/é.webp", "out/sub/é.webp")]
+    assert not any(job.named for job in jobs)
+
+
+def test_own_results_are_passed_over(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "a@4x.png", "b.jpg", "b@4x.webp", "retina@4x.png", "c@2x.png", "c.png")
+    jobs = plan_jobs([tmp_path], None, scale=4)
+    assert [job.source.name for job in jobs] == ["a.png", "b.jpg", "c.png", "c@2x.png", "retina@4x.png"]
+
+
+def test_results_inside_the_searched_folder_are_passed_over(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "large/a.png", "large/deep/b.png", "c/large/d.png")
+    jobs = plan_jobs([tmp_path], tmp_path / "large", scale=4)
+    assert targets(jobs, tmp_path) == [("a.png", "large/a.png"), ("c/large/d.png", "large/c/large/d.png")]
+
+
+def test_a_file_as_output(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png")
+    jobs = plan_jobs([tmp_path / "a.png"], tmp_path / "new" / "big.webp", scale=4)
+    assert targets(jobs, tmp_path) == [("a.png", "new/big.webp")]
+
+
+def test_a_folder_named_like_a_file_is_a_folder(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png")
+    (tmp_path / "out.png").mkdir()
+    jobs = plan_jobs([tmp_path / "a.png"], tmp_path / "out.png", scale=4)
+    assert targets(jobs, tmp_path) == [("a.png", "out.png/a.png")]
+
+
+def test_format(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "b.JPEG")
+    jobs = plan_jobs([tmp_path / "a.png", tmp_path / "b.JPEG"], None, scale=2, format="jpg")
+    assert targets(jobs, tmp_path) == [("a.png", "a@2x.jpg"), ("b.JPEG", "b@2x.JPEG")]
+    with pytest.raises(UserError, match=r"format bmp: unknown; choose one of png, jpeg"):
+        plan_jobs([tmp_path / "a.png"], None, scale=2, format="bmp")
+    with pytest.raises(UserError, match=r"big\.png: is not named as --format webp asks"):
+        plan_jobs([tmp_path / "a.png"], tmp_path / "big.png", scale=2, format="webp")
+
+
+def test_the_same_file_twice_is_done_once(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png")
+    jobs = plan_jobs([tmp_path / "a.png", tmp_path, tmp_path / "x" / ".." / "a.png"], None, scale=4)
+    assert targets(jobs, tmp_path) == [("a.png", "a@4x.png")]
+    assert jobs[0].named
+
+
+@pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("x/a.png", "y/a.png"), ("x/a.png", "y/A.png")])
+def test_two_inputs_with_one_result(tmp_path: Path, names: tuple[str, str]) -> None:
+    tree(tmp_path, *names)
+    with pytest.raises(UserError, match=r"would be the result of both .*; enlarge them one by one"):
+        plan_jobs([tmp_path / name for name in names], tmp_path / "out", scale=4, format="webp")
+
+
+def test_a_result_never_replaces_an_input(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "b.png")
+    with pytest.raises(UserError, match=r"would replace the input .*; give another -o"):
+        plan_jobs([tmp_path / "a.png"], tmp_path, scale=4)
+    with pytest.raises(UserError, match="would replace the input"):
+        plan_jobs([tmp_path], tmp_path, scale=4)
+
+
+def test_a_loop_of_links_is_left_to_the_reader(tmp_path: Path) -> None:
+    tree(tmp_path, "in/a.png")
+    (tmp_path / "in" / "loop.png").symlink_to("loop.png")
+    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out", scale=4)
+    assert [job.source.name for job in jobs] == ["a.png", "loop.png"]
+
+
+def test_a_name_that_is_too_long_is_left_to_the_reader(tmp_path: Path) -> None:
+    jobs = plan_jobs([tmp_path / ("a" * 300 + ".png")], tmp_path / ("b" * 300 + ".png"), scale=4)
+    assert [job.target.name for job in jobs] == ["b" * 300 + ".png"]
+
+
+def test_a_locked_folder_is_a_job_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, "in/a.png", "in/locked/b.png")
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # root may look into any folder
+    assert [job.source.name for job in plan_jobs([tmp_path / "in"], None, scale=4)] == ["a.png", "locked"]
+    with pytest.raises(UserError, match="locked: cannot be searched: Permission denied; "):
+        plan_jobs([tmp_path / "in" / "locked"], None, scale=4)
+
+
+def test_one_file_for_several_inputs(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "b.png")
+    for inputs in ([tmp_path], [tmp_path / "a.png", tmp_path / "b.png"]):
+        with pytest.raises(UserError, match=r"out\.png: is one file, for several inputs; give a folder"):
+            plan_jobs(inputs, tmp_path / "out.png", scale=4)
+
+
+def test_folder_without_pictures(tmp_path: Path) -> None:
+    tree(tmp_path, "notes.txt")
+    with pytest.raises(UserError, match="holds no pictures"):
+        plan_jobs([tmp_path], None, scale=4)

@@ -1,0 +1,216 @@
+"""The losses against numbers computed by hand, their gradients, and large logits."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from superfine import losses
+from superfine.errors import UserError
+from superfine.losses import ADVERSARIAL_LOSSES, PIXEL_LOSSES, SRGAN_RESCALE, content, total_variation
+from superfine.networks.compact import Compact, CompactConfig
+from superfine.networks.features import load_features
+
+
+def log1p_exp(x: float) -> float:
+    return math.log(1 + math.exp(x))
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+A = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1)
+B = torch.tensor([0.2, 0.5, 0.6]).reshape(1, 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("l1", (0.2 + 0 + 0.4) / 3),
+        ("mse", (0.04 + 0 + 0.16) / 3),
+        ("charbonnier", (math.sqrt(0.04 + 1e-6) + 1e-3 + math.sqrt(0.16 + 1e-6)) / 3),
+        ("mse_y", ((65.481 * -0.2 + 24.966 * 0.4) / 255) ** 2),
+    ],
+)
+def test_pixel_losses_by_hand(name: str, expected: float) -> None:
+    assert PIXEL_LOSSES[name](A, B).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_total_variation_by_hand() -> None:
+    picture = torch.tensor([[0.0, 3.0, 3.0], [4.0, 0.0, 1.0], [9.0, 9.0, 9.0]]).reshape(1, 1, 3, 3)
+    # Here (0,0): 4 down, 3 right; (0,1): −3, 0; (1,0): 5, −4; (1,1): 9, 1.
+    expected = (5 + 3 + math.sqrt(41) + math.sqrt(82)) / 4
+    assert total_variation(picture).item() == pytest.approx(expected, rel=1e-6)
+    flat = torch.full((1, 3, 4, 4), 0.3, requires_grad=True)
+    total_variation(flat).backward()
+    assert torch.equal(flat.grad, torch.zeros_like(flat))
+
+
+def maps(*values: float) -> Tensor:
+    """Feature maps of two channels on one row of positions."""
+    return torch.tensor(values).reshape(1, 2, 1, -1)
+
+
+def test_content_by_hand() -> None:
+    result, target = {"conv2_2": maps(1, 2, 3, 4)}, {"conv2_2": maps(0, 2, 5, 4)}
+    # Differences 1, 0 | −2, 0 at two positions: squares 5, absolute values 3.
+    settings = {"rescale": 1.0}
+    assert content(result, target, distance="mse", reduction="mean", **settings).item() == pytest.approx(5 / 4)
+    assert content(result, target, distance="mse", reduction="positions", **settings).item() == pytest.approx(5 / 2)
+    assert content(result, target, distance="l1", reduction="mean", **settings).item() == pytest.approx(3 / 4)
+    assert content(result, target, distance="l1", reduction="positions", **settings).item() == pytest.approx(3 / 2)
+
+
+def test_srgans_rescaling() -> None:
+    # Ledig et al. 2017, §3.2: 1/12.75 of the feature maps is about 0.006 of the loss.
+    result, target = {"conv5_4": maps(1, 2, 3, 4)}, {"conv5_4": maps(0, 2, 5, 4)}
+    plain, scaled = (
+        content(result, target, distance="mse", reduction="positions", rescale=r).item() for r in (1.0, SRGAN_RESCALE)
+    )
+    assert scaled / plain == pytest.approx(1 / 12.75**2)
+    assert scaled / plain == pytest.approx(0.006, abs=2e-4)
+    linear = content(result, target, distance="l1", reduction="mean", rescale=SRGAN_RESCALE).item()
+    assert linear == pytest.approx(3 / 4 / 12.75)
+
+
+def test_content_of_several_layers() -> None:
+    result = {"conv1_2": maps(1, 1, 1, 1), "conv2_2": maps(2, 2)}
+    target = {"conv1_2": maps(0, 0, 0, 0), "conv2_2": maps(0, 0)}
+    settings = {"distance": "mse", "reduction": "mean", "rescale": 1.0}
+    assert content(result, target, **settings).item() == pytest.approx(1 + 4)
+    assert content(result, target, **settings, weights={"conv1_2": 0.5, "conv2_2": 0.1}).item() == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"distance": "l2"}, "content distance 'l2': unknown; choose one of mse, l1"),
+        ({"reduction": "sum"}, "content reduction 'sum': unknown; choose one of mean, positions"),
+        ({"weights": {"conv5_4": 1.0}}, "content weights for conv5_4: the layers are conv2_2; weigh these"),
+    ],
+)
+def test_content_refuses(wrong: dict, message: str) -> None:
+    features = {"conv2_2": maps(1, 2)}
+    with pytest.raises(UserError, match=message):
+        content(features, features, **({"distance": "mse", "reduction": "mean", "rescale": 1.0} | wrong))
+
+
+@pytest.mark.parametrize("before_activation", [True, False])
+def test_the_content_loss_reaches_the_generator(shared: Path, before_activation: bool) -> None:
+    torch.manual_seed(0)
+    generator = Compact(CompactConfig(channels=4, convs=1))
+    weights = shared / "data" / "weights" / "vgg19_conv3_1.safetensors"
+    features = load_features("vgg19", ["22"], before_activation=before_activation, weights=weights)
+    lr, hr = torch.rand(1, 3, 6, 6), torch.rand(1, 3, 24, 24)
+    with torch.no_grad():
+        target = features(hr)
+    loss = content(features(generator(lr)), target, distance="l1", reduction="mean", rescale=1.0)
+    loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in generator.parameters())
+    assert all(p.grad is None for p in features.parameters())
+    # A step against the gradient lowers it.
+    with torch.no_grad():
+        for p in generator.parameters():
+            p -= 1e-3 * p.grad / p.grad.norm()
+        assert content(features(generator(lr)), target, distance="l1", reduction="mean", rescale=1.0) < loss
+
+
+REAL, FAKE = torch.tensor([[1.0], [3.0]]), torch.tensor([[-2.0], [1.0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "generator", "discriminator"),
+    [
+        (
+            "vanilla",
+            -(math.log(sigmoid(-2)) + math.log(sigmoid(1))) / 2,
+            -(math.log(sigmoid(1)) + math.log(sigmoid(3))) / 2
+            - (math.log(1 - sigmoid(-2)) + math.log(1 - sigmoid(1))) / 2,
+        ),
+        ("least-squares", 0.5 * (9 + 0) / 2, 0.5 * (0 + 4) / 2 + 0.5 * (4 + 1) / 2),
+        ("hinge", -(-2 + 1) / 2, 0 + (0 + 2) / 2),
+        (
+            # The means are 2 and −½: real − mean fake is 1.5 and 3.5, fake − mean real is −4 and −1.
+            "relativistic",
+            -(math.log(1 - sigmoid(1.5)) + math.log(1 - sigmoid(3.5))) / 2
+            - (math.log(sigmoid(-4)) + math.log(sigmoid(-1))) / 2,
+            -(math.log(sigmoid(1.5)) + math.log(sigmoid(3.5))) / 2
+            - (math.log(1 - sigmoid(-4)) + math.log(1 - sigmoid(-1))) / 2,
+        ),
+    ],
+)
+def test_adversarial_losses_by_hand(name: str, generator: float, discriminator: float) -> None:
+    loss = ADVERSARIAL_LOSSES[name]
+    assert loss.generator(REAL, FAKE).item() == pytest.approx(generator, rel=1e-5)
+    assert loss.discriminator(REAL, FAKE).item() == pytest.approx(discriminator, rel=1e-5)
+    if not loss.relative:
+        assert loss.generator(None, FAKE).item() == pytest.approx(generator, rel=1e-5)
+
+
+def doubles(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL_LOSSES)
+def test_adversarial_gradients(name: str) -> None:
+    torch.manual_seed(0)
+    real, fake = doubles(4, 1), doubles(4, 1)
+    assert torch.autograd.gradcheck(ADVERSARIAL_LOSSES[name].generator, (real, fake))
+    assert torch.autograd.gradcheck(ADVERSARIAL_LOSSES[name].discriminator, (real, fake))
+    # Also for a logit of each pixel.
+    assert torch.autograd.gradcheck(ADVERSARIAL_LOSSES[name].discriminator, (doubles(2, 1, 2, 2), doubles(2, 1, 2, 2)))
+
+
+@pytest.mark.parametrize("name", PIXEL_LOSSES)
+def test_pixel_gradients(name: str) -> None:
+    torch.manual_seed(0)
+    assert torch.autograd.gradcheck(PIXEL_LOSSES[name], (doubles(1, 3, 3, 2), doubles(1, 3, 3, 2)))
+
+
+def test_total_variation_and_content_gradients() -> None:
+    torch.manual_seed(0)
+    assert torch.autograd.gradcheck(total_variation, (doubles(1, 2, 3, 3),))
+    for distance in losses.DISTANCES:
+        for reduction in losses.REDUCTIONS:
+
+            def of(result: Tensor, target: Tensor, distance: str = distance, reduction: str = reduction) -> Tensor:
+                return content({"a": result}, {"a": target}, distance=distance, reduction=reduction, rescale=0.3)
+
+            assert torch.autograd.gradcheck(of, (doubles(1, 2, 2, 3), doubles(1, 2, 2, 3)))
+
+
+def test_the_relativistic_generator_learns_from_both_terms() -> None:
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    ADVERSARIAL_LOSSES["relativistic"].generator(real, fake).backward()
+    # d/dfake_i: through the mean of fake in the real term, −½ · mean σ(real − mean fake), and −½ σ(mean real − fake_i).
+    through_mean = -(sigmoid(1.5) + sigmoid(3.5)) / 2 / 2
+    expected = [through_mean - sigmoid(4) / 2, through_mean - sigmoid(1) / 2]
+    torch.testing.assert_close(fake.grad.flatten(), torch.tensor(expected))
+    # And through the real branch and its mean, unless the caller detaches it.
+    through_mean = (sigmoid(4) + sigmoid(1)) / 2 / 2
+    expected = [through_mean + sigmoid(1.5) / 2, through_mean + sigmoid(3.5) / 2]
+    torch.testing.assert_close(real.grad.flatten(), torch.tensor(expected))
+    again = FAKE.clone().requires_grad_()
+    ADVERSARIAL_LOSSES["relativistic"].generator(REAL, again).backward()
+    torch.testing.assert_close(again.grad, fake.grad)
+
+
+@pytest.mark.parametrize("name", ["vanilla", "relativistic"])
+@pytest.mark.parametrize("size", [1e3, 1e30])
+def test_large_logits_neither_overflow_nor_lose_their_gradient(name: str, size: float) -> None:
+    loss = ADVERSARIAL_LOSSES[name]
+    for side in (loss.generator, loss.discriminator):
+        for sign in (1, -1):
+            real = torch.full((2, 1), sign * size, requires_grad=True)
+            fake = torch.full((2, 1), -sign * size, requires_grad=True)
+            value = side(real, fake)
+            value.backward()
+            assert torch.isfinite(value)
+            assert torch.isfinite(fake.grad).all()
+    # The generator that is fully seen through has the whole gradient: log(1 − D) would leave it none.
+    fake = torch.full((2, 1), -size, requires_grad=True)
+    loss.generator(torch.full((2, 1), size), fake).backward()
+    assert fake.grad.sum().item() == pytest.approx(-1 if name == "vanilla" else -2)

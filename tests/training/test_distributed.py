@@ -1,0 +1,87 @@
+"""Several processes train what one trains, and can take over from each other."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from superfine.data import Pack
+from superfine.errors import UserError
+from superfine.training.distributed import World, join
+
+TRAIN = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from superfine.data import Pack
+from superfine.networks.compact import CompactConfig
+from superfine.training.pixel_stage import train
+from superfine.training.recipes import PixelRecipe, Schedule
+from superfine.training.setup import Options
+pack, out, minutes = sys.argv[1:]
+recipe = PixelRecipe(
+    CompactConfig(channels=8, convs=2), steps=40, batch=4, patch=6, schedule=Schedule(rate=2e-3), precision="f32"
+)
+train("small", recipe, Pack(Path(pack)), Path(out), options=Options(
+    log_every=1, save_every=5, device="cpu", minutes=None if minutes == "all" else float(minutes)
+))
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    file = tmp_path / "train.py"
+    file.write_text(TRAIN)
+    return file
+
+
+def alone(script: Path, *arguments: str) -> None:
+    subprocess.run([sys.executable, str(script), *arguments], check=True, capture_output=True, timeout=120)
+
+
+def together(script: Path, *arguments: str) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*torchrun, str(script), *arguments], check=True, capture_output=True, timeout=120)
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    return [(record["step"], record["l1"]) for record in map(json.loads, (run / "log.jsonl").read_text().splitlines())]
+
+
+def test_two_processes_follow_one_and_either_goes_on_with_the_other(
+    script: Path, small_pack: Pack, tmp_path: Path
+) -> None:
+    alone(script, str(small_pack.path), str(tmp_path / "one"), "all")
+    # The two pause at step 20, where they first ask each other whether to; one goes on with what they have done.
+    together(script, str(small_pack.path), str(tmp_path / "two"), "0")
+    paused = losses(tmp_path / "two")
+    assert [step for step, _ in paused] == list(range(1, 21))
+    assert not (tmp_path / "two" / "weights.safetensors").exists()
+    alone(script, str(small_pack.path), str(tmp_path / "two"), "all")
+
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert [step for step, _ in two] == list(range(1, 41))
+    assert max(abs(a - b) for (_, a), (_, b) in zip(one, two, strict=True)) < 1e-4
+    ends = [load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two")]
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-4)
+
+
+def test_a_batch_is_divided_evenly_or_not_at_all() -> None:
+    worlds = [World(rank, 4, torch.device("cpu")) for rank in range(4)]
+    assert [world.part(8) for world in worlds] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
+    with pytest.raises(UserError, match="--batch 6: cannot be divided over 4 processes"):
+        worlds[0].part(6)
+
+
+def test_alone_nothing_is_exchanged() -> None:
+    with join("cpu") as world:
+        assert (world.rank, world.size, world.is_main) == (0, 1, True)
+        assert world.any(True)
+        assert not world.any(False)
+        assert world.mean(torch.tensor(3.0)) == 3.0
+        world.wait()

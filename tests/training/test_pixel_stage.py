@@ -1,0 +1,203 @@
+"""The pixel stage: it learns, it resumes bit for bit after kill -9, and it says clearly what it cannot do."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from superfine import losses
+from superfine.data import Batches, Pack
+from superfine.errors import UserError
+from superfine.networks import build
+from superfine.training.pixel_stage import train
+from superfine.training.recipes import PixelRecipe
+from superfine.training.schedules import learning_rate
+from superfine.training.setup import Options
+
+
+def records(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("loss", ["l1", "mse"])
+@pytest.mark.parametrize("precision", ["bf16", "f32"])
+def test_the_loss_falls(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, loss: str, precision: str) -> None:
+    recipe = replace(small_recipe, loss=loss, precision=precision, steps=60)
+    run = train("small", recipe, small_pack, tmp_path / "run", options=Options(log_every=10))
+    values = [record[loss] for record in records(run.path)]
+    assert run.finished
+    assert len(values) == 6
+    assert values[-1] < 0.9 * values[0]
+    assert {"step", "rate", "waiting_for_data", "patches_per_second"} <= records(run.path)[-1].keys()
+    assert list((run.path / "tensorboard").iterdir())
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from superfine.data import Pack
+from superfine.networks.compact import CompactConfig
+from superfine.training.pixel_stage import train
+from superfine.training.recipes import PixelRecipe, Schedule
+from superfine.training.setup import Options
+recipe = PixelRecipe(
+    CompactConfig(channels=8, convs=2), steps=400, batch=4, patch=6, schedule=Schedule(rate=2e-3, warmup=2)
+)
+train("small", recipe, Pack(Path(sys.argv[1])), Path(sys.argv[2]), options=Options(save_every=10, log_every=5))
+"""
+
+
+def test_kill_9_and_the_same_command_again_end_with_the_same_bits(small_pack: Pack, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(small_pack.path)]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+
+    run = tmp_path / "killed"
+    steps = []
+    for _ in range(2):
+        process = subprocess.Popen([*command, str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = steps[-1] if steps else 0
+        while not (run / "log.jsonl").exists() or f'"step": {before + 20},' not in (run / "log.jsonl").read_text():
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        steps.append(torch.load(run / "checkpoint.pt", weights_only=True)["step"])
+    assert 0 < steps[0] < steps[1] < 400, "both attempts were cut short, and the second went on from the first"
+    subprocess.run([*command, str(run)], check=True, capture_output=True)
+
+    file = "weights.safetensors"
+    assert (run / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    ends = [torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (run, tmp_path / "whole")]
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
+    timeless = [
+        [
+            {key: value for key, value in record.items() if "second" not in key and "waiting" not in key}
+            for record in log
+        ]
+        for log in (records(run), records(tmp_path / "whole"))
+    ]
+    assert timeless[0] == timeless[1], "the log has neither gaps nor repeated steps"
+    assert not list(run.glob(".*")), "no half-written file is left after the next attempt"
+
+
+def test_ctrl_c_keeps_the_step_at_hand(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    recipe = replace(small_recipe, steps=100_000)
+    original = Pack.lr
+    calls = 0
+
+    def interrupting(self: Pack, i: int) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 40:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, i)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Pack, "lr", interrupting)
+        train("small", recipe, small_pack, tmp_path / "run", options=Options(save_every=100_000))
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] > 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_time_budget_pauses_with_a_checkpoint(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
+    assert not run.finished
+    assert torch.load(run.path / "checkpoint.pt", weights_only=True)["step"] == 1
+    assert train("small", small_recipe, small_pack, tmp_path / "run").finished
+    whole = train("small", small_recipe, small_pack, tmp_path / "whole")
+    assert (run.path / "weights.safetensors").read_bytes() == (whole.path / "weights.safetensors").read_bytes()
+
+
+def test_the_published_weights_are_the_moving_average(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
+) -> None:
+    run = train("small", replace(small_recipe, average=0.0), small_pack, tmp_path / "off")
+    state = torch.load(run.path / "checkpoint.pt", weights_only=True)
+    weights = load_file(run.path / "weights.safetensors")
+    assert all(torch.equal(weights[key], state["network"][key]) for key in weights)
+
+    # After the first update, by hand: average = d · start + (1 − d) · weights, with d = min(0.999, 1 / 11).
+    paused = train("small", small_recipe, small_pack, tmp_path / "on", options=Options(minutes=0.0))
+    state = torch.load(paused.path / "checkpoint.pt", weights_only=True)
+    torch.manual_seed(1)
+    for key, start in build("compact", asdict(small_recipe.network)).state_dict().items():
+        torch.testing.assert_close(state["average"][key], start / 11 + state["network"][key] * 10 / 11)
+
+
+def test_another_run_in_the_folder_is_refused(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    train("small", small_recipe, small_pack, tmp_path / "run")
+    before = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    with pytest.raises(UserError, match="holds a run with another recipe"):
+        train("small", replace(small_recipe, batch=5), small_pack, tmp_path / "run")
+    with pytest.raises(UserError, match="another seed"):
+        train("small", small_recipe, small_pack, tmp_path / "run", seed=2)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match="other things"):
+        train("small", small_recipe, small_pack, tmp_path / "full")
+    assert train("small", small_recipe, small_pack, tmp_path / "run").finished
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_one_line(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
+    file = run.path / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"checkpoint\.pt: cannot be continued from .*; delete it"):
+        train("small", small_recipe, small_pack, tmp_path / "run")
+
+
+def test_a_passing_illness_is_survived_with_half_the_rate(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def l1(result: Tensor, target: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return losses.l1(result, target) * (math.nan if calls == 6 else 1)
+
+    monkeypatch.setitem(losses.PIXEL_LOSSES, "l1", l1)
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(log_every=2, save_every=4))
+    assert run.finished
+    assert calls == 14, "steps 5 and 6 are done twice"
+    log = [record["step"] for record in records(run.path)]
+    assert log == [2, 4, 6, 8, 10, 12]
+    assert records(run.path)[-1]["rate"] == pytest.approx(learning_rate(small_recipe.schedule, 11, 12) / 2)
+    assert all(value.isfinite().all() for value in load_file(run.path / "weights.safetensors").values())
+    with np.load(run.path / "failures" / "step-0000006.npz") as dump:
+        assert str(dump["term"]) == "l1"
+        np.testing.assert_array_equal(dump["hr"], Batches(small_pack, seed=1, batch=4, patch=6)(5)[1])
+
+
+def test_a_loss_that_stays_ill_gives_up(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    wild = replace(small_recipe, steps=40, schedule=replace(small_recipe.schedule, rate=1e30))
+    message = (
+        r"l1 is (nan|inf) at step \d+, after 3 times of going back .*; its batch is in .*npz; start anew with a lower"
+    )
+    with pytest.raises(UserError, match=message):
+        train("small", wild, small_pack, tmp_path / "run", options=Options(log_every=5))
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_unknown_devices_and_scales_are_refused(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--device abacus"):
+        train("small", small_recipe, small_pack, tmp_path / "run", options=Options(device="abacus"))
+    with pytest.raises(UserError, match="is packed for ×4, the recipe is ×2"):
+        train(
+            "small", replace(small_recipe, network=replace(small_recipe.network, scale=2)), small_pack, tmp_path / "r"
+        )
+    assert not (tmp_path / "r").exists()

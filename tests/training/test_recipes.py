@@ -1,0 +1,69 @@
+"""Recipes, overrides and schedules."""
+
+import pytest
+
+from superfine.errors import UserError
+from superfine.training.recipes import RECIPES, PixelRecipe, Schedule, override, recipe
+from superfine.training.schedules import learning_rate
+
+
+def test_the_papers_settings() -> None:
+    paper = recipe("srresnet-mse")
+    assert (paper.loss, paper.steps, paper.batch, paper.patch * paper.network.scale) == ("mse", 1_000_000, 16, 96)
+    assert (paper.schedule.rate, paper.betas[0]) == (1e-4, 0.9)
+    assert {learning_rate(paper.schedule, step, paper.steps) for step in (0, 500_000, 999_999)} == {1e-4}
+
+
+def test_overrides_keep_types() -> None:
+    base = recipe("compact-fidelity")
+    made: PixelRecipe = override(
+        base,
+        {
+            "network.channels": "64",
+            "steps": "10",
+            "schedule.milestones": "0.5,0.75",
+            "schedule.kind": "step",
+            "loss": "mse",
+        },
+    )
+    assert (made.network.channels, made.steps, made.loss) == (64, 10, "mse")
+    assert made.schedule.milestones == (0.5, 0.75)
+    assert base == RECIPES["compact-fidelity"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("stpes", "10", "there is no setting 'stpes'; choose one of network, loss, pixel_weight"),
+        ("network.width", "10", "there is no setting 'width'"),
+        ("steps", "many", "is not a value like 100000"),
+        ("steps", "0", "steps: 0 is not positive"),
+        ("network", "compact", "does not name one value"),
+        ("steps.more", "1", "does not name one value"),
+        ("discriminator.crop", "64", "there is no setting 'discriminator'"),
+        ("content.layers", "99", "layer '99'"),
+        ("pixel_weight", "0", "nothing is learnt"),
+        ("betas", "0.9", "are not two numbers"),
+        ("loss", "l3", "loss: 'l3' is unknown"),
+        ("precision", "fp8", "precision: 'fp8' is unknown"),
+        ("average", "1", "average: 1.0 is outside"),
+        ("schedule.kind", "linear", "schedule.kind: 'linear' is unknown"),
+    ],
+)
+def test_unknown_settings_and_values_are_refused(key: str, value: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        override(recipe("compact-fidelity"), {key: value})
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(UserError, match="'esrgna': unknown; choose one of srcnn"):
+        recipe("esrgna")
+
+
+def test_schedules() -> None:
+    cosine = Schedule(rate=2.0, warmup=4)
+    assert [learning_rate(cosine, step, 1000) for step in (0, 1)] == pytest.approx([0.5, 1.0], rel=1e-4)
+    assert learning_rate(cosine, 500, 1000) == pytest.approx(1.0)
+    assert learning_rate(cosine, 1000, 1000) == pytest.approx(0.0)
+    halving = Schedule(kind="step", rate=8.0, milestones=(0.5, 0.75))
+    assert [learning_rate(halving, step, 100) for step in (0, 49, 50, 74, 75, 99)] == [8, 8, 4, 4, 2, 2]

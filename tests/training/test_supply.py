@@ -1,0 +1,92 @@
+"""Batches degraded as a run goes: the pixels do not depend on the attempt, the thread or the number of processes."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from superfine.data import Batches, Pack
+from superfine.errors import UserError
+from superfine.images import imresize
+from superfine.networks.compact import CompactConfig
+from superfine.networks.discriminators import UNetDiscriminatorConfig
+from superfine.training import adversarial_stage, pixel_stage
+from superfine.training.distributed import World
+from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe, override
+from superfine.training.setup import Options
+from superfine.training.supply import Supply
+from superfine.training.tensors import to_bytes, to_device
+from superfine.training.validation import Validation
+
+
+def supply(pack: Pack, degradation: str, *, rank: int = 0, size: int = 1) -> Supply:
+    recipe = PixelRecipe(CompactConfig(), batch=4, patch=8, degradation=degradation)
+    return Supply(Batches(pack, seed=3, batch=4, patch=8), recipe, World(rank, size, torch.device("cpu")))
+
+
+def test_bytes_and_tensors_are_each_others_inverse() -> None:
+    pixels = np.arange(2 * 8 * 16 * 3, dtype=np.uint8).reshape(2, 8, 16, 3)
+    np.testing.assert_array_equal(to_bytes(to_device(pixels, torch.device("cpu"))), pixels)
+
+
+def test_the_packs_own_twins_are_taken_unless_others_are_asked_for(small_pack: Pack) -> None:
+    lr, hr = Batches(small_pack, seed=3, batch=4, patch=8)(5)
+    pairs = {name: supply(small_pack, name).whole(5) for name in ("pack", "bicubic", "gaussian", "photo")}
+    for _, target in pairs.values():
+        np.testing.assert_array_equal(to_bytes(target), hr)
+    np.testing.assert_array_equal(to_bytes(pairs["pack"][0]), lr)
+    for n in range(4):
+        np.testing.assert_array_equal(to_bytes(pairs["bicubic"][0])[n], imresize(hr[n], scale=0.25))
+    errors = {name: np.abs(to_bytes(x).astype(int) - lr).mean() for name, (x, _) in pairs.items()}
+    assert 0 < errors["bicubic"] < errors["gaussian"] < errors["photo"]
+
+
+@pytest.mark.parametrize("degradation", ["pack", "gaussian", "photo"])
+def test_ahead_from_any_step_in_any_parts_it_is_the_same_batch(small_pack: Pack, degradation: str) -> None:
+    one = supply(small_pack, degradation)
+    halves = [supply(small_pack, degradation, rank=rank, size=2) for rank in range(2)]
+    with closing(one.ahead(0, 4)) as from_start, closing(one.ahead(2, 4)) as resumed:
+        begun = [next(from_start) for _ in range(4)][2:]
+        with closing(halves[0].ahead(2, 4)) as upper, closing(halves[1].ahead(2, 4)) as lower:
+            for step, whole in zip((2, 3), begun, strict=True):
+                parts = zip(next(upper), next(lower), strict=True)
+                expected = one.whole(step)
+                for one_attempt, next_attempt, pieces, now in zip(whole, next(resumed), parts, expected, strict=True):
+                    assert torch.equal(one_attempt, next_attempt)
+                    assert torch.equal(one_attempt, torch.cat(pieces))
+                    assert torch.equal(one_attempt, now)
+
+
+def test_both_stages_learn_and_resume_bit_for_bit(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    pixel = replace(small_recipe, degradation="photo", patch=8, steps=4)
+    gan = AdversarialRecipe(
+        pixel.network, degradation="photo", steps=4, batch=4, patch=8, discriminator=UNetDiscriminatorConfig(channels=4)
+    )
+    for name, stage, recipe in (("pixel", pixel_stage.train, pixel), ("gan", adversarial_stage.train, gan)):
+        whole = stage(name, recipe, small_pack, tmp_path / name)
+        stage(name, recipe, small_pack, tmp_path / f"{name}-paused", options=Options(minutes=0.0))
+        paused = stage(name, recipe, small_pack, tmp_path / f"{name}-paused")
+        assert (whole.path / "weights.safetensors").read_bytes() == (paused.path / "weights.safetensors").read_bytes()
+    clean = pixel_stage.train("pixel", replace(pixel, degradation="pack"), small_pack, tmp_path / "clean")
+    ends = [load_file(run / "weights.safetensors")["body.0.weight"] for run in (clean.path, tmp_path / "pixel")]
+    assert not torch.equal(*ends), "what was degraded is what was trained on"
+    with pytest.raises(UserError, match="holds a run with another recipe"):
+        pixel_stage.train("pixel", replace(pixel, degradation="gaussian"), small_pack, tmp_path / "pixel")
+
+
+def test_validation_is_degraded_alike_each_time_and_every_picture_differently(photos: Path) -> None:
+    plain, photo, again = (Validation(photos, 4, None, how) for how in ("pack", "photo", "photo"))
+    for a, b, c in zip(plain.pairs, photo.pairs, again.pairs, strict=True):
+        np.testing.assert_array_equal(a.hr, b.hr)
+        np.testing.assert_array_equal(b.lr, c.lr)
+        assert a.lr.shape == b.lr.shape
+        assert np.abs(a.lr - b.lr).mean() > 0.01
+
+
+def test_an_unknown_degradation_is_refused() -> None:
+    with pytest.raises(UserError, match="degradation: 'rain' is unknown; choose one of pack, bicubic, gaussian, photo"):
+        override(RECIPES["srresnet-mse"], {"degradation": "rain"})
