@@ -33,10 +33,23 @@ B = torch.tensor([0.2, 0.5, 0.6]).reshape(1, 3, 1, 1)
         ("mse", (0.04 + 0 + 0.16) / 3),
         ("charbonnier", (math.sqrt(0.04 + 1e-6) + 1e-3 + math.sqrt(0.16 + 1e-6)) / 3),
         ("mse_y", ((65.481 * -0.2 + 24.966 * 0.4) / 255) ** 2),
+        ("psnr", 10 * math.log10(0.2 / 3 + 1e-4)),
     ],
 )
 def test_pixel_losses_by_hand(name: str, expected: float) -> None:
     assert PIXEL_LOSSES[name](A, B).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_psnr_loss_weighs_pictures_alike() -> None:
+    """A tenth of the error counts the same in an easy and in a hard picture, and hardly in one that is right to the bit."""
+    target = torch.zeros(3, 3, 4, 4)
+    errors = torch.tensor([0.2, 0.05, 1 / 1024]).reshape(3, 1, 1, 1).requires_grad_()
+    PIXEL_LOSSES["psnr"](target + errors, target).backward()
+    assert errors.grad is not None
+    gained = (errors * errors.grad).flatten().tolist()
+    assert gained[0] == pytest.approx(20 / math.log(10) / 3, rel=0.01)
+    assert gained[1] == pytest.approx(gained[0], rel=0.05)
+    assert gained[2] < 0.02 * gained[0]
 
 
 def test_total_variation_by_hand() -> None:

@@ -42,11 +42,22 @@ def charbonnier(result: Tensor, target: Tensor, *, epsilon: float = 1e-3) -> Ten
     return ((result - target).square() + epsilon**2).sqrt().mean()
 
 
+def psnr(result: Tensor, target: Tensor, *, epsilon: float = 1e-4) -> Tensor:
+    """``mean over the pictures of 10 · log₁₀(MSE + ε)``: minus the PSNR in dB, as long as it is well below −10·log₁₀ ε.
+
+    Chen et al. 2021, "HINet", §3.4 (there without ε). A benchmark's mean PSNR counts each picture's error relative to what it
+    is, so that easy pictures weigh as much as hard ones; the MSE leaves them to the hard ones. ε, 40 dB, keeps flat crops,
+    whose error is that of rounding, from ruling the gradient. Both N×C×H×W in [0,1].
+    """
+    return 10.0 * ((result - target).square().mean(dim=(1, 2, 3)) + epsilon).log10().mean()
+
+
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": l1,
     "mse": mse,
     "mse_y": mse_y,
     "charbonnier": charbonnier,
+    "psnr": psnr,
 }
 
 

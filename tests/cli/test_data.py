@@ -32,6 +32,16 @@ def test_pack_and_preview(
     )
 
 
+def test_pages(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = tmp_path / "pages"
+    assert run("data", "pages", "-o", pages, "--count", 2, "--side", 128, "--fonts", "DejaVu Sans", "serif") == 0
+    assert capsys.readouterr().out == f"{pages}: 2 pages of 128×128 pixels\n"
+    assert run("data", "pack", photos, pages, "-o", tmp_path / "both.pack") == 0
+    assert "7 pictures" in capsys.readouterr().out
+    assert run("data", "pages", "-o", pages, "--count", 0) == 1
+    assert capsys.readouterr().err.startswith("superfine: 0 pages of 768 pixels: cannot be made; give ")
+
+
 def test_fetch_says_what_to_place_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

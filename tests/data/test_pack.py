@@ -72,6 +72,23 @@ def test_a_second_run_decodes_only_what_is_new_or_changed(
     assert content(out) == content(fresh.path), "nothing of the former pack is left behind"
 
 
+def test_several_folders_make_one_pack(photos: Path, tmp_path: Path, write_noise: Callable[..., None]) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    write_noise(other / "0.png", 40, 48, seed=9)
+    made = pack([photos, other], tmp_path / "out")
+    assert [entry.file for entry in made.entries][-2:] == ["photos/more/4.png", "other/0.png"]
+    np.testing.assert_array_equal(made.hr(5), np.rint(read(other / "0.png").pixels * 255).astype(np.uint8))
+    twin = tmp_path / "elsewhere" / "other"
+    twin.parent.mkdir()
+    shutil.copytree(other, twin)
+    with pytest.raises(UserError, match="have the same name; rename one"):
+        pack([other, twin], tmp_path / "both")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: holds no pictures"):
+        pack([photos, tmp_path / "empty"], tmp_path / "both")
+
+
 @pytest.mark.parametrize("stop_after", [0, 1, 3])
 def test_an_interrupted_run_is_continued(
     photos: Path, tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch, stop_after: int

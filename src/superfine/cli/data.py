@@ -14,23 +14,23 @@ app = App(name="data", help="Fetch data sets, make the packs that training reads
 
 @app.command
 def pack(
-    folder: Path,
+    folders: list[Path],
     /,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     scale: int = 4,
     workers: int | None = None,
 ) -> int:
-    """Decode a folder of pictures once into one pack, with its low-resolution twin.
+    """Decode folders of pictures once into one pack, with its low-resolution twin.
 
     Files that cannot be used are listed and left out. Run again, it only reads what is new or has changed.
 
     Parameters
     ----------
-    folder
-        The photographs; folders in it are searched too.
+    folders
+        The photographs; folders in them are searched too.
     out
-        The pack to make, a folder; FOLDER.pack if left out.
+        The pack to make, a folder; FOLDER.pack, of the first folder, if left out.
     scale
         The factor between the pictures and their low-resolution twins.
     workers
@@ -39,16 +39,50 @@ def pack(
     from superfine.cli.progress import bar
     from superfine.data import pack as make
 
-    named = folder if folder.name not in ("", "..") else folder.resolve()
+    named = folders[0] if folders[0].name not in ("", "..") else folders[0].resolve()
     out = out or named.with_name(named.name + ".pack")
     with bar("packing", "files") as progress:
-        made = make(folder, out, scale=scale, workers=workers, progress=progress)
+        made = make(folders, out, scale=scale, workers=workers, progress=progress)
     for skipped in made.skipped:
         print(one_line(f"skipped {skipped.file}: {skipped.reason}"))
     left_out = f", {len(made.skipped)} files skipped" if made.skipped else ""
     print(
         f"{out}: {len(made)} pictures, {made.megapixels:.1f} megapixels, ×{made.scale}{left_out}; sha256 {made.sha256}"
     )
+    return 0
+
+
+@app.command
+def pages(
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    count: int = 32,
+    side: int = 768,
+    seed: int = 1,
+    fonts: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+) -> int:
+    """Make pages of text and drawings by chance, to train on beside photographs.
+
+    Parameters
+    ----------
+    out
+        The folder for the pages, PNG files.
+    count
+        How many.
+    side
+        Their width and height in pixels.
+    seed
+        Decides what is on them.
+    fonts
+        Font families of this machine; sans-serif, serif and monospace if left out.
+    """
+    from superfine.cli.progress import bar
+    from superfine.data.pages import FONTS
+    from superfine.data.pages import pages as make
+
+    with bar("drawing", "pages") as progress:
+        make(out, count=count, side=side, seed=seed, fonts=fonts or FONTS, progress=progress)
+    print(f"{out}: {count} pages of {side}×{side} pixels")
     return 0
 
 

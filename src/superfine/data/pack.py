@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -137,14 +137,14 @@ Done = tuple[Entry, Pixels, Pixels] | Skipped
 
 
 def pack(
-    source: Path,
+    sources: Path | Sequence[Path],
     out: Path,
     *,
     scale: int = 4,
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Pack:
-    """Pack all pictures below ``source`` into the pack folder ``out``.
+    """Pack all pictures below a folder, or several, into the pack folder ``out``.
 
     Pictures are decoded to 8-bit RGB, cropped at the right and the bottom to a multiple of ``scale``, and shrunk with
     MATLAB's bicubic ``imresize`` to their twin. They are packed in the order of their names, so the same photographs make the
@@ -158,12 +158,22 @@ def pack(
     Raises
     ------
     UserError
-        ``source`` is no folder, no picture could be packed, or ``out`` cannot be written or is something else.
+        A source is no folder or holds no pictures, two have one name, no picture could be packed, or ``out`` cannot be written
+        or is something else.
     """
-    source, out = Path(source), Path(out)
-    jobs = list(_scan(source))
-    if not jobs:
-        raise UserError(f"{source}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
+    sources = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
+    out = Path(out)
+    names = [source.resolve().name for source in sources]
+    if len(set(names)) < len(names):
+        raise UserError(
+            f"{', '.join(map(str, sources))}: have the same name; rename one, the pack tells them apart by it"
+        )
+    jobs = []
+    for source, name in zip(sources, names, strict=True):
+        found = list(_scan(source, f"{name}/" if len(sources) > 1 else ""))
+        if not found:
+            raise UserError(f"{source}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
+        jobs += found
     if out.exists() and not (out / INDEX).exists() and not (out / JOURNAL).exists() and any(out.iterdir()):
         raise UserError(f"{out}: is a folder with other things in it; name a new one")
     try:
@@ -181,7 +191,7 @@ def pack(
         ) from error
 
 
-def _scan(source: Path) -> Iterator[_Job]:
+def _scan(source: Path, prefix: str) -> Iterator[_Job]:
     if not source.is_dir():
         raise UserError(f"{source}: is not a folder; give the folder that holds the photographs")
     found: list[Path] = []
@@ -196,7 +206,7 @@ def _scan(source: Path) -> Iterator[_Job]:
             status = path.stat()
         except OSError:
             status = path.lstat()
-        yield _Job(path, path.relative_to(source).as_posix(), status.st_size, status.st_mtime_ns)
+        yield _Job(path, prefix + path.relative_to(source).as_posix(), status.st_size, status.st_mtime_ns)
 
 
 def _is_current(old: Pack, jobs: list[_Job]) -> bool:

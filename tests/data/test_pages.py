@@ -1,0 +1,70 @@
+"""Pages of text and drawings: the same for a seed, different for each number, and with writing on them."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import pyvips
+
+from superfine.data.pages import FONTS, page, pages, render
+from superfine.errors import UserError
+from superfine.images import read
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_page_depends_on_seed_and_number_alone() -> None:
+    first = page(1, 0, side=256, fonts=FONTS)
+    assert first == page(1, 0, side=256, fonts=FONTS)
+    assert len({first, page(1, 1, side=256, fonts=FONTS), page(2, 0, side=256, fonts=FONTS)}) == 3
+
+
+def test_pages_hold_every_kind_of_thing() -> None:
+    found: set[str] = set()
+    fonts: set[str] = set()
+    for number in range(12):
+        tree = ElementTree.fromstring(page(3, number, side=512, fonts=("A & B", "C")))
+        found |= {element.tag.removeprefix(SVG) for element in tree.iter()}
+        fonts |= {element.get("font-family", "") for element in tree.iter(f"{SVG}text")}
+        assert all(element.text for element in tree.iter(f"{SVG}text") if element.text is not None)
+    assert {"text", "line", "rect", "circle", "path", "polygon"} <= found
+    assert fonts == {"A & B", "C"}
+
+
+def fonts_are_there() -> bool:
+    try:
+        return bool(pyvips.Image.text("m", font="serif 20").max() > 0)
+    except pyvips.Error:
+        return False
+
+
+@pytest.mark.skipif(not fonts_are_there(), reason="needs a font on this machine")
+def test_the_text_is_drawn() -> None:
+    words = '<text x="4" y="30" font-size="28" font-family="serif" fill="rgb(200,0,0)">Hm</text>'
+    picture = render(f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="40">{words}</svg>')
+    assert picture.shape == (40, 64, 3)
+    assert picture.dtype == np.float32
+    assert picture[-1, -1].tolist() == [1, 1, 1]
+    red = (picture[..., 0] > 0.7) & (picture[..., 1] < 0.1)
+    assert 40 < red.sum() < 700
+
+
+def test_writes_pages_that_differ(tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    pages(tmp_path / "a", count=3, side=96, seed=5, progress=lambda k, n: done.append((k, n)))
+    files = sorted((tmp_path / "a").iterdir())
+    assert [file.name for file in files] == ["page-5-0000.png", "page-5-0001.png", "page-5-0002.png"]
+    assert done == [(1, 3), (2, 3), (3, 3)]
+    pictures = [read(file).pixels for file in files]
+    assert all(picture.shape == (96, 96, 3) and picture.std() > 0.02 for picture in pictures)
+    assert not np.array_equal(pictures[0], pictures[1])
+
+
+def test_refuses_what_is_no_page(tmp_path: Path) -> None:
+    for count, side in ((0, 100), (1, 63)):
+        with pytest.raises(UserError, match="cannot be made; give at least 1"):
+            pages(tmp_path, count=count, side=side, seed=1)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/pages: cannot be made .*choose another folder"):
+        pages(tmp_path / "file" / "pages", count=1, side=64, seed=1)
