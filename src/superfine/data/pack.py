@@ -21,6 +21,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from superfine.data.duplicates import near, signs
 from superfine.errors import UserError
 from superfine.files import whole_file
 from superfine.images import imresize, is_picture, read
@@ -149,7 +150,8 @@ def pack(
     Pictures are decoded to 8-bit RGB, cropped at the right and the bottom to a multiple of ``scale``, and shrunk with
     MATLAB's bicubic ``imresize`` to their twin. They are packed in the order of their names, so the same photographs make the
     same pack whatever the number of workers. Pictures that an earlier run packed and that have not changed since (size and
-    modification time) are copied, not decoded; an interrupted run is continued.
+    modification time) are copied, not decoded; an interrupted run is continued. Near-duplicates of the benchmark sets
+    (:mod:`superfine.data.duplicates`) are skipped.
 
     Parameters
     ----------
@@ -231,6 +233,9 @@ def _convert(job: _Job, scale: int) -> Done:
         return Skipped(job.file, f"is smaller than {scale}×{scale} pixels; leave it out")
     if picture.alpha is not None and picture.alpha.min() < 1.0:
         return Skipped(job.file, "is partly transparent; flatten it first")
+    benchmark = near(signs(picture.pixels))
+    if benchmark is not None:
+        return Skipped(job.file, f"is nearly {benchmark}, which is measured on; leave it out of training")
     hr = np.rint(picture.pixels[:height, :width] * np.float32(255)).astype(np.uint8)
     entry = Entry(job.file, job.bytes, job.modified_ns, height, width, hashlib.sha256(hr).hexdigest())
     return entry, hr, imresize(hr, scale=1 / scale)

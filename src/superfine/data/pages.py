@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import pyvips
+from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.images import Picture, write
@@ -53,10 +54,11 @@ def pages(
         progress(i + 1, count)
 
 
-def render(svg: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def render(svg: str) -> NDArray[np.float32]:
     """The picture of an SVG text: H×W×3 float32 RGB in [0,1], on white."""
     image = pyvips.Image.svgload_buffer(svg.encode()).flatten(background=255)
-    return image.numpy().astype(np.float32) / np.float32(255)
+    levels: NDArray[np.uint8] = image.numpy()
+    return levels.astype(np.float32) / np.float32(255)
 
 
 def page(seed: int, number: int, *, side: int, fonts: tuple[str, ...]) -> str:
