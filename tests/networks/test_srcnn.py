@@ -97,6 +97,17 @@ def test_how_it_starts() -> None:
         assert 0.05 < luma(kaiming(torch.rand(1, 3, 16, 16))).std() < 5
 
 
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_it_can_start_at_the_bicubic_picture(kernels: str) -> None:
+    torch.manual_seed(0)
+    network = SRCNN(SRCNNConfig(kernels=kernels, start="identity"))
+    x = torch.rand(1, 3, 12, 12)
+    output, bicubic = network(x), Bicubic(4)(x)
+    assert (output - bicubic).abs().max() < 0.04
+    luma(output).sum().backward()
+    assert all((p.grad != 0).any() for p in network.parameters() if p.grad is not None)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"kernels": "9-9-9"}, {"scale": 1}, {"channels": 0}, {"mapped": 0}, {"start": "zeros"}]
 )

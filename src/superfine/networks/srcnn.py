@@ -23,7 +23,9 @@ class SRCNNConfig:
     """``kernels`` is one of :data:`KERNELS`; ``channels`` and ``mapped`` are the paper's n1 and n2; any whole ``scale``.
 
     ``start``: how the weights begin. ``gaussian`` is the paper's (§3.3: standard deviation 0.001, no biases), from which it
-    took 8·10⁸ back-propagations; ``kaiming`` is He et al. 2015, which learns in minutes.
+    took 8·10⁸ back-propagations; ``kaiming`` is He et al. 2015, which learns in minutes; ``identity`` is the same, but the
+    first filter of each layer passes the luma on, and what the others add is a hundredth of it, so that training begins at
+    the bicubic picture.
     """
 
     kernels: str = "9-1-5"
@@ -40,8 +42,8 @@ class SRCNNConfig:
             raise UserError(f"scale: {self.scale} does not enlarge; give 2 or more")
         if self.kernels not in KERNELS:
             raise UserError(f"kernels: {self.kernels!r} is none of SRCNN's; choose one of {', '.join(KERNELS)}")
-        if self.start not in ("kaiming", "gaussian"):
-            raise UserError(f"start: {self.start!r} is unknown; choose kaiming or gaussian")
+        if self.start not in ("kaiming", "gaussian", "identity"):
+            raise UserError(f"start: {self.start!r} is unknown; choose kaiming, gaussian or identity")
 
 
 class SRCNN(nn.Module):
@@ -75,6 +77,14 @@ class SRCNN(nn.Module):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="linear" if conv is self.conv3 else "relu")
             assert conv.bias is not None
             nn.init.zeros_(conv.bias)
+        if config.start == "identity":
+            self.conv1.weight.data[0] = 0.0
+            self.conv2.weight.data[0] = 0.0
+            self.conv3.weight.data *= 0.01
+            self.conv3.weight.data[0, 0] = 0.0
+            for conv in (self.conv1, self.conv2, self.conv3):
+                middle = conv.kernel_size[0] // 2
+                conv.weight.data[0, 0, middle, middle] = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         bicubic: Tensor = self.enlarge(x)
