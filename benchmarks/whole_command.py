@@ -78,7 +78,7 @@ def photograph(file: Path | None) -> np.ndarray:
 def measure(folder: Path, photo: Path, output: Path, rounds: int) -> None:
     model = superfine.load(folder, device="cpu")
     pixels = read(photo).pixels
-    plan = tiles.plan(SIDE, SIDE, model.card.radius, area=model.backend.area)
+    plan = tiles.plan(SIDE, SIDE, model.card.margin, area=model.backend.area)
     windows = [plan.cut(pixels, row, column)[None] for row in plan.rows for column in plan.columns]
     model.backend.run(windows[0])
     commands, networks, parts = [], [], []
@@ -104,7 +104,7 @@ def measure(folder: Path, photo: Path, output: Path, rounds: int) -> None:
         f"{SIDE}×{SIDE} to {output.suffix}, {model.card.name}, {backend.name} {backend.precision}, {rounds} rounds in turns"
     )
     print(
-        f"tiles of {plan.window[0]}×{plan.window[1]} with halo, {len(windows)} of them, {plan.work:.3f} pixels for each"
+        f"tiles of {plan.window_height}×{plan.window_width} with halo, {len(windows)} of them, {plan.work:.3f} pixels for each"
     )
     for name in parts[0]:
         print(f"  {name:28} {statistics.median(part[name] for part in parts):.3f} s")

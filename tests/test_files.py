@@ -1,11 +1,13 @@
 """Files appear whole or not at all."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from superfine.files import whole_file
+from superfine.files import part_name, whole_file
 
 
 def test_the_file_is_there_after_the_block_and_the_old_one_until_then(tmp_path: Path) -> None:
@@ -54,3 +56,79 @@ def test_long_names_with_one_beginning_do_not_meet(tmp_path: Path) -> None:
         one.write_text("1")
         other.write_text("2")
     assert [(tmp_path / ("a" * length)).read_text() for length in (100, 101)] == ["1", "2"]
+
+
+def write(target: Path) -> None:
+    with whole_file(target) as part:
+        part.write_text("new")
+
+
+HANGS = """
+import sys, time
+from pathlib import Path
+from superfine.files import whole_file
+with whole_file(Path(sys.argv[1])) as part:
+    part.write_text("half")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS, tmp_path / "a.txt"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        process.kill()
+    (left,) = tmp_path.iterdir()
+    assert left.name == part_name("a.txt", process.pid, 0)
+    write(tmp_path / "a.txt")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_a_living_process_writes_stays(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS, tmp_path / "a.txt"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        write(tmp_path / "a.txt")
+        assert (tmp_path / part_name("a.txt", process.pid, 0)).read_text() == "half"
+        process.kill()
+
+
+def dead() -> int:
+    """The id of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_only_what_is_ours_is_removed(tmp_path: Path) -> None:
+    ours = part_name("a.txt", dead(), 3)
+    elsewhere = ours.replace(ours.split(".")[3].split("-")[0], "0123abcd")
+    others = [elsewhere, ours.removeprefix("."), ours.removesuffix(".part"), f".a.txt.{dead()}.3.part", ".download.part"]
+    link, folder = part_name("link", dead(), 0), part_name("folder", dead(), 0)
+    for name in (ours, *others):
+        (tmp_path / name).touch()
+    (tmp_path / link).symlink_to(tmp_path / elsewhere)
+    (tmp_path / folder).mkdir()
+    write(tmp_path / "b.txt")
+    assert {file.name for file in tmp_path.iterdir()} == {"b.txt", link, folder, *others}
+
+
+def test_a_process_may_have_the_id_of_the_one_that_was_killed(tmp_path: Path) -> None:
+    """As those in containers do."""
+    left = tmp_path / part_name("a.txt", os.getpid(), 10**6)
+    left.touch()
+    write(tmp_path / "a.txt")
+    assert not left.exists()
+
+
+def test_what_this_process_writes_at_the_same_time_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with whole_file(tmp_path / "a.txt") as part:
+        part.write_text("whole")
+        monkeypatch.setattr("superfine.files._swept", set())
+        write(tmp_path / "b.txt")
+    assert (tmp_path / "a.txt").read_text() == "whole"

@@ -1,13 +1,18 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 BEGINNING = 40  # characters, of up to four bytes each; file systems end at 255 bytes, some at 143
 _count = count()
+_writing: set[Path] = set()
+_swept: set[Path] = set()
 
 
 @contextmanager
@@ -18,6 +23,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary name starts with a dot, ends with ``.part`` and carries the process's id and a count, so concurrent writers do
     not meet. Of a long name it has only the beginning, as whatever the disk can hold is a fair name for ``path``.
 
+    A process that is killed leaves its temporary file behind. Whoever first writes to that folder afterwards removes it.
+
     Raises
     ------
     OSError
@@ -26,7 +33,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     path = Path(path)
     with suppress(FileNotFoundError):
         path.lstat()
-    part = path.with_name(f".{path.name[:BEGINNING]}.{os.getpid()}.{next(_count)}.part")
+    _sweep(path.parent.absolute())
+    part = path.with_name(part_name(path.name, os.getpid(), next(_count)))
+    _writing.add(part.absolute())
     try:
         yield part
         with part.open("rb") as file:
@@ -36,3 +45,63 @@ def whole_file(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+    finally:
+        _writing.discard(part.absolute())
+
+
+def part_name(name: str, pid: int, number: int) -> str:
+    """The name of the temporary file in which the process ``pid`` of this machine writes what will be called ``name``."""
+    return f".{name[:BEGINNING]}.{_machine()}-{pid}.{number}.part"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that are no more have left in a folder; once, as looking through a large one takes time."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    ours = re.compile(rf"\..*\.{_machine()}-(\d{{1,10}})\.\d+\.part", re.DOTALL)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (match := ours.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                pid, part = int(match[1]), folder / entry.name
+                # A container's processes often have the same id each time.
+                if part not in _writing if pid == os.getpid() else not _is_alive(pid):
+                    with suppress(OSError):
+                        part.unlink()
+
+
+@cache
+def _machine() -> str:
+    """Tells apart those whose processes cannot be seen from here: other machines, and containers on this one."""
+    import platform
+    from zlib import crc32
+
+    names = platform.node()
+    with suppress(OSError):
+        names += os.readlink("/proc/self/ns/pid")
+    return f"{crc32(names.encode(errors='surrogateescape')):08x}"
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether there is such a process; one of another user counts, and one that took the id of another."""
+    if sys.platform == "win32":
+        # os.kill would end it.
+        import ctypes
+
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        synchronise, access_denied, still_running = 0x100000, 5, 0x102
+        handle = kernel.OpenProcess(synchronise, False, pid)
+        if not handle:
+            return ctypes.get_last_error() == access_denied
+        try:
+            return bool(kernel.WaitForSingleObject(ctypes.c_void_p(handle), 0) == still_running)
+        finally:
+            kernel.CloseHandle(ctypes.c_void_p(handle))
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -501,7 +501,8 @@ class Described:
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, load: Callable[[State], Described]) -> None:
     loader = SimpleNamespace(load_from_state_dict=load)
-    monkeypatch.setitem(sys.modules, "spandrel", SimpleNamespace(ModelLoader=lambda device: loader))
+    module = SimpleNamespace(ModelLoader=lambda device: loader, __spec__="of a package that is installed")
+    monkeypatch.setitem(sys.modules, "spandrel", module)
 
 
 def test_what_spandrel_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,12 +519,31 @@ def test_what_spandrel_knows_and_superfine_cannot_run(tmp_path: Path, monkeypatc
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x - x.mean(dim=(2, 3), keepdim=True))
 
+    class Saturated(Strange):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tanh(1e3 * super().forward(x))
+
+    class Odd(Strange):
+        """Fails in its own way when it is traced, as spandrel's SPAN does."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            if not isinstance(x, Tensor):
+                raise AttributeError("no attribute '_modules'")
+            return super().forward(x)
+
+    class Cropped(Strange):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)[..., 1:-1, 1:-1]
+
     def unknown(state: State) -> Described:
         raise RuntimeError("Unsupported\nmodel")
 
     cases: dict[str, Callable[[State], Described]] = {
         "neither superfine nor spandrel knows .*Unsupported model": unknown,
         "its pictures need preparation": lambda state: Described(reference(Strange), 2, lambda x: x * 2 - 1),
+        "how far it looks cannot be found": lambda state: Described(reference(Saturated), 2, lambda x: x),
+        "results are of another size": lambda state: Described(reference(Cropped), 2, lambda x: x),
+        "no plain function": lambda state: Described(reference(Odd), 2, lambda x: x),
         "depends on the whole picture": lambda state: Described(reference(Whole), 2, lambda x: x),
     }
     file = save(tensors("stem.weight"), tmp_path / "theirs.pth")
@@ -532,6 +552,23 @@ def test_what_spandrel_knows_and_superfine_cannot_run(tmp_path: Path, monkeypatc
         with pytest.raises(UserError, match=words) as error:
             import_checkpoint(file, tmp_path / "model")
         one_line(error, file)
+
+
+@pytest.mark.parametrize("doublings", [0, 1, 3])
+def test_rrdb_of_other_scales_is_left_to_spandrel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doublings: int
+) -> None:
+    network = reference(lambda: old_esrgan(blocks=1, doublings=doublings))
+    file = save(network.state_dict(), tmp_path / "theirs.pth")
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    with pytest.raises(UserError, match=r'pip install "superfine\[spandrel\]"') as error:
+        import_checkpoint(file, tmp_path / "model")
+    one_line(error, file)
+    stand_in(monkeypatch, lambda state: Described(network["model"], 2**doublings, lambda x: x))
+    model = import_checkpoint(file, tmp_path / "model")
+    assert (model.card.architecture, model.card.scale) == ("spandrel Strange", 2**doublings)
+    x = np.random.default_rng(1).random((1, 3, 9, 12), np.float32)
+    np.testing.assert_allclose(run_folder(model, tmp_path / "out", x), forward(network, x), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,162 @@
 """``superfine evaluate``, as it is typed."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from superfine import zoo
 from superfine.cli.main import main
-from superfine.evaluation import Interpolation
+from superfine.evaluation import read_evaluation
+from superfine.metrics import PROTOCOLS
+from superfine.modelfile import open_model
+
+WriteNoise = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own, so that nothing is known yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A copy of the bundled model, to write to."""
+    return Path(shutil.copytree(zoo.find("compact-x4"), tmp_path / "model"))
 
 
 def test_the_table_and_its_protocol(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "nearest", "bicubic", "--sets", str(photos), str(photos / "more")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "| | photos | more |"
-    assert lines[2].startswith("| nearest | ")
-    assert lines[3].startswith("| bicubic | ")
-    assert lines[-1].startswith("PSNR-Y: 8-bit pictures, Y of BT.601")
+    assert lines[0] == "| PSNR-Y / SSIM-Y | photos | more |"
+    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| nearest", "| bicubic"]
+    assert lines[-1] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"))
 
 
-def test_a_model_is_called_by_its_own_name(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cubic = Interpolation("bicubic")
-    model = SimpleNamespace(card=SimpleNamespace(name="card-name"), scale=4, upscale=cubic.upscale)
-    monkeypatch.setattr("superfine.load", lambda *_, **__: model, raising=False)
-    assert main(["evaluate", "some/folder", "other/folder", "--sets", str(photos)]) == 0
-    rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:4]]
-    assert rows == ["| card-name", "| other/folder"]
+@pytest.mark.parametrize("metrics", [["psnr_rgb,psnr_y"], ["psnr_rgb", "psnr_y"], ["psnr_rgb,", "psnr_y"]])
+def test_metrics_and_protocol_are_chosen(metrics: list[str], photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", "bicubic", "--sets", str(photos), "--metrics", *metrics, "--protocol", "srgan2017"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| PSNR-RGB / PSNR-Y | photos |"
+    assert lines[-1] == PROTOCOLS["srgan2017"].line(("psnr_rgb", "psnr_y"))
+
+
+def test_a_model_is_called_by_its_own_name(photos: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(model), "compact-x4:fidelity", "--sets", str(photos)]) == 0
+    first, second = capsys.readouterr().out.splitlines()[2:4]
+    assert first.startswith("| compact-x4 | ")
+    assert first.replace("compact-x4", "compact-x4:fidelity") == second
 
 
 def test_what_cannot_be_done_is_one_line(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "bicubic", "--sets", str(photos / "missing")]) == 1
-    assert "missing: is not a folder" in capsys.readouterr().err
-    assert main(["evaluate", "no-such-model", "--sets", str(photos)]) == 1
-    error = capsys.readouterr().err
-    assert "no-such-model" in error
-    assert error.count("\n") == 1
+    for arguments, reason in (
+        (["bicubic", "--sets", str(photos / "missing")], "missing: is not a folder"),
+        (["no-such-model", "--sets", str(photos)], "no-such-model: no bundled model"),
+        (["bicubic", "--sets", str(photos), "--metrics", "beauty"], "metric beauty: unknown"),
+        (["bicubic", "--sets", str(photos), "--protocol", "mine"], "protocol mine: unknown"),
+        (["bicubic", "--sets", str(photos), "--device", "abacus"], "device abacus: unknown"),
+        (["bicubic", "--sets", str(photos), "--jobs", "0"], "--jobs 0: must be 1 or more"),
+        (["bicubic", "--sets", str(photos), "--scale", "0"], "--scale 0: must be 1 or more"),
+        (["bicubic", "--sets", str(photos), "--weights", "niqe"], "not of the form METRIC=FILE"),
+        (["compact-x4", "--sets", str(photos), "--record"], "is a bundled model"),
+    ):
+        assert main(["evaluate", *arguments]) == 1
+        captured = capsys.readouterr()
+        assert reason in captured.err
+        assert captured.err.count("\n") == 1
+        assert captured.out == ""
+
+
+def test_a_picture_that_fails_is_noted_and_the_status_says_so(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "1.png").write_bytes(b"no picture")
+    assert main(["evaluate", "bicubic", "--sets", str(photos)]) == 1
+    captured = capsys.readouterr()
+    assert "(3 of 4) |" in captured.out
+    assert "- photos 1 (all methods) not scored: " in captured.out
+    assert "1 of the results could not be scored" in captured.err
+
+
+def test_another_tools_pictures_are_scored(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in photos.glob("*.png"):
+        shutil.copy(file, (tmp_path / "tool").with_name(f"{file.stem}x4.png"))
+    tool = tmp_path / "tool"
+    tool.mkdir()
+    for file in tmp_path.glob("*x4.png"):
+        file.rename(tool / file.name)
+    assert main(["evaluate", str(tool), "--sets", str(photos), "--scale", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "| tool | ∞ / 1.0000 |" in out
+    assert "identical to the original" in out
+
+
+def test_everything_is_written_where_asked(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "new" / "out"
+    assert main(["evaluate", "bicubic", "compact-x4", "--sets", str(photos / "more"), "-o", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert (out / "table.md").read_text(encoding="utf-8") == printed
+    assert {"scores.json", "table.tex", "table.csv", "table.json", "report.html", "figures", "pictures"} <= {
+        path.name for path in out.iterdir()
+    }
+    evaluation = read_evaluation(out)
+    assert evaluation.command.startswith(
+        f"superfine evaluate bicubic compact-x4 --sets {photos / 'more'} --metrics psnr_y"
+    )
+    assert evaluation.command.endswith(f"-o {out}")
+    assert evaluation.picture("more", "compact-x4", "4").is_file()
+    assert not list(out.rglob("*.part"))
+
+
+def measured(model: Path, variant: str = "fidelity") -> list[dict[str, object]]:
+    return open_model(model).card.variants[variant].measured
+
+
+def test_scores_are_recorded_in_the_card(photos: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = measured(model)
+    assert main(["evaluate", "bicubic", str(model), "--sets", str(photos), "--record"]) == 0
+    *others, mine = measured(model)
+    assert others == before
+    assert list(mine) == ["set", "psnr_y", "ssim_y", "pictures", "protocol"]
+    assert (mine["set"], mine["pictures"], mine["protocol"]) == ("photos", 4, "standard")
+    row = capsys.readouterr().out.splitlines()[3]
+    assert isinstance(mine["psnr_y"], float)
+    assert f"{mine['psnr_y']:.2f}" in row
+    # The card is no part of the model's hash: all is known.
+    assert main(["evaluate", str(model), "--sets", str(photos), "--record"]) == 0
+    assert measured(model) == [*before, mine]
+
+
+def test_a_score_that_is_not_whole_is_not_recorded(
+    photos: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = measured(model)
+    (photos / "1.png").write_bytes(b"no picture")
+    assert main(["evaluate", str(model), "--sets", str(photos), str(photos / "more"), "--record"]) == 1
+    assert [entry["set"] for entry in measured(model)[len(before) :]] == ["more"]
+    assert "its score on photos is not whole, and is not recorded" in capsys.readouterr().err
+
+
+def test_a_killed_run_leaves_whole_files_and_goes_on(tmp_path: Path, cache: Path, write_noise: WriteNoise) -> None:
+    for number in range(40):
+        write_noise(tmp_path / "set" / f"{number:02}.png", 128, 128, number)
+    command = [sys.executable, "-m", "superfine", "evaluate", "bicubic", "--sets", str(tmp_path / "set")]
+    command += ["-o", str(tmp_path / "out")]
+    process = subprocess.Popen(command, env=os.environ | {"XDG_CACHE_HOME": str(cache)})
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("pictures/set/bicubic/*.png")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    known = list(cache.rglob("*.json"))
+    assert known
+    assert main(["evaluate", "bicubic", "--sets", str(tmp_path / "set")]) == 0
+    assert set(known) <= set(cache.rglob("*.json"))

@@ -13,6 +13,7 @@ from superfine.networks.fold import fold
 CONFIGS = {
     "compact": {"channels": 8, "convs": 2, "scale": 4},
     "srresnet": {"channels": 8, "blocks": 1},
+    "rrdb": {"channels": 8, "growth": 4, "blocks": 1, "scale": 2},
 }
 
 
@@ -38,6 +39,7 @@ def write(directory: Path, architecture: str, gain: float = 1.0) -> Path:
         config=CONFIGS[architecture],
         scale=network.scale,
         radius=network.radius,
+        multiple=getattr(network, "multiple", 1),
         variants={name: modelfile.Variant(f"{name}.safetensors") for name in variants},
         licence="none",
     )
@@ -53,6 +55,12 @@ def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def srresnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("models") / "small-srresnet", "srresnet")
+
+
+@pytest.fixture(scope="session")
+def twofold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """RRDB for ×2, which sees its input in cells of 2×2 pixels."""
+    return write(tmp_path_factory.mktemp("models") / "small-rrdb-x2", "rrdb")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+import superfine
 from superfine import modelfile, networks
 from superfine.engine import backends
 from superfine.engine.backends import open_backend
@@ -292,6 +293,66 @@ def test_a_window_fits_the_memory(srresnet: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("superfine.engine.backends.openvino.MEMORY", 10**6)
     for precision, size in (("bf16", 2), ("f32", 4)):
         assert OpenVino(graph, precision).area == pytest.approx(10**6 / (size * 256), rel=0.3)
+
+
+NO_MEMORY = {
+    "CUDA": torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 1 GiB"
+    ),
+    "MPS": RuntimeError(
+        "MPS backend out of memory (MPS allocated: 5.56 GB, other allocations: 1.10 GB, max allowed: 6.80 GB). "
+        "Tried to allocate 768.00 MB on private pool."
+    ),
+    "MPS, one tensor": RuntimeError("Invalid buffer size: 9.75 GB"),
+    "CPU": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+    ),
+    "cuDNN": RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+}
+
+
+@pytest.mark.parametrize("error", NO_MEMORY.values(), ids=NO_MEMORY.keys())
+def test_torch_without_memory(
+    compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
+    """One exception for all that allocators raise; and the picture is enlarged in smaller tiles."""
+    model = superfine.load(compact, device="torch:cpu")
+    pixels = np.random.default_rng(0).random((60, 60, 3), dtype=np.float32)
+    truth = model.upscale(pixels)
+    compute = Torch._compute
+
+    def scarce(self: Torch, picture: torch.Tensor) -> torch.Tensor:
+        if picture.shape[2] > 40:
+            raise error
+        return compute(self, picture)
+
+    monkeypatch.setattr(Torch, "_compute", scarce)
+    with pytest.raises(MemoryError, match="no memory for windows of 50 × 60 pixels"):
+        model.backend.run(np.ones((1, 60, 50, 3), np.float32))
+    with pytest.warns(UserWarning, match="has no memory for 60 × 60 pixels at once"):
+        np.testing.assert_allclose(model.upscale(pixels, tile=60), truth, atol=1 / 255)
+
+
+def test_other_errors_of_torch_are_not_about_memory(
+    compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Torch(materialised(compact, tmp_path), "torch:cpu")
+
+    def fail(self: Torch, picture: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Torch, "_compute", fail)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        backend.run(np.ones((1, 8, 8, 3), np.float32))
+
+
+def test_openvino_without_memory(compact: Path, tmp_path: Path) -> None:
+    """A window of four terabytes; nothing is compiled or filled before the memory is asked for."""
+    backend = OpenVino(materialised(compact, tmp_path))
+    huge = np.broadcast_to(np.float32(0), (1, 600_000, 600_000, 3))
+    with pytest.raises(MemoryError, match="no memory for windows of 600000 × 600000 pixels"):
+        backend.run(huge)
+    assert np.isfinite(backend.run(np.ones((1, 8, 8, 3), np.float32))).all()
 
 
 MODELS_COME_AND_GO = """

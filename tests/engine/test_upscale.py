@@ -1,5 +1,6 @@
 """Enlarging as a whole: tiled equals untiled, alpha, overflow, strips, and errors."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 import superfine
 from superfine.engine import tiles
 from superfine.engine import upscale as module
+from superfine.engine.backends import Backend
 from superfine.engine.backends.openvino import OpenVino
 from superfine.errors import UserError
 
@@ -33,16 +35,14 @@ def exact_model(compact: Path) -> superfine.Model:
 
 
 def untiled(model: superfine.Model, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same canvas in one piece, without any of the tiling code."""
-    radius, s = model.card.radius, model.scale
+    """The picture in one piece, without any of the tiling code; only its last cells are filled up, by reflection."""
     height, width, _ = pixels.shape
     canvas = pixels
     for axis, side in ((0, height), (1, width)):
         pad = [(0, 0)] * 3
-        pad[axis] = (radius, radius)
+        pad[axis] = (0, -side % model.card.multiple)
         canvas = np.pad(canvas, pad, mode="reflect" if side > 1 else "edge")
-    output = model.backend.run(canvas[None])[0]
-    return output[s * radius : s * (radius + height), s * radius : s * (radius + width)].copy()
+    return model.backend.run(canvas[None])[0][: model.scale * height, : model.scale * width].copy()
 
 
 @settings(max_examples=10, deadline=None)
@@ -68,10 +68,27 @@ def test_slivers(exact_model: superfine.Model, shape: tuple[int, int]) -> None:
 
 def test_paper_network_tiled_equals_untiled(srresnet: Path) -> None:
     model = superfine.load(srresnet, device="cpu")
-    pixels = np.random.default_rng(1).random((50, 70, 3), dtype=np.float32)
+    pixels = np.random.default_rng(1).random((50, 150, 3), dtype=np.float32)
     np.testing.assert_allclose(model.upscale(pixels, tile=32), untiled(model, pixels).clip(0, 1), atol=LEVEL)
     model.backend = model.backend.in_float32()
     np.testing.assert_allclose(model.upscale(pixels, tile=32), untiled(model, pixels).clip(0, 1), atol=2e-5)
+
+
+@pytest.fixture(scope="session", params=["cpu", "torch:cpu"])
+def twofold_model(twofold: Path, request: pytest.FixtureRequest) -> superfine.Model:
+    loaded = superfine.load(twofold, device=request.param)
+    loaded.backend = loaded.backend.in_float32()
+    return loaded
+
+
+@pytest.mark.parametrize("shape", [(37, 53), (1, 1), (3, 101), (101, 3)])
+def test_cells_of_a_twofold_network_stay_whole(twofold_model: superfine.Model, shape: tuple[int, int]) -> None:
+    """Tiles that began at odd pixels had seams of up to 0.9."""
+    pixels = np.random.default_rng(1).random((*shape, 3), dtype=np.float32)
+    truth = untiled(twofold_model, pixels).clip(0, 1)
+    assert max(shape) < 40 or truth.std() > 0.05
+    for tile in (None, 17, 31):
+        np.testing.assert_allclose(twofold_model.upscale(pixels, tile=tile), truth, atol=2e-5)
 
 
 def test_torch_agrees_with_openvino(compact: Path, exact_model: superfine.Model) -> None:
@@ -84,7 +101,7 @@ def test_torch_agrees_with_openvino(compact: Path, exact_model: superfine.Model)
 def test_strips_come_in_order_and_are_not_reused(model: superfine.Model) -> None:
     pixels = np.random.default_rng(2).random((100, 40, 3), dtype=np.float32)
     strips = list(model.strips(pixels, tile=32))
-    assert len(strips) == 4
+    assert len(strips) == 3
     np.testing.assert_array_equal(np.concatenate(strips), model.upscale(pixels, tile=32))
 
 
@@ -101,7 +118,8 @@ def test_strips_are_computed_when_asked_for(model: superfine.Model) -> None:
     strips = model.strips(np.ones((100, 50, 3), np.float32), tile=25, progress=lambda *pair: seen.append(pair))
     assert seen == []
     next(strips)
-    assert seen == [(625, 5000), (1250, 5000)]
+    rows = 25 + 2
+    assert seen == [(rows * 25, 5000), (rows * 50, 5000)]
     list(strips)
     assert seen[-1] == (5000, 5000)
 
@@ -109,8 +127,10 @@ def test_strips_are_computed_when_asked_for(model: superfine.Model) -> None:
 def test_wide_pictures_come_in_low_strips(model: superfine.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STRIP_BYTES", 400 * 16 * 3 * 4 * 20)
     strips = list(model.strips(np.ones((200, 400, 3), np.float32)))
-    assert len(strips) == 10
-    assert {strip.shape for strip in strips} == {(80, 1600, 3)}
+    assert len(strips) > 8
+    assert {strip.shape[1:] for strip in strips} == {(1600, 3)}
+    assert sum(len(strip) for strip in strips) == 800
+    assert max(len(strip) for strip in strips) <= 4 * 24
 
 
 def test_constant_alpha_stays_exactly_that(model: superfine.Model) -> None:
@@ -167,13 +187,81 @@ def test_overflow_is_computed_again_and_said(exact_model: superfine.Model, poiso
     assert isinstance(inner, OpenVino)
     model = superfine.Model(exact_model.card, Overflowing(inner, poison))
     pixels = np.full((64, 32, 3), 0.25, np.float32)
-    pixels[40, 10] = 1
+    pixels[::40, 10] = 1
     said: list[str] = []
     output = np.concatenate(list(model.strips(pixels, tile=32, notice=said.append)))
     np.testing.assert_array_equal(output, exact_model.upscale(pixels, tile=32))
-    assert said == ["a tile overflowed in f16 and was computed again in float32"]
-    with pytest.warns(UserWarning, match="a tile overflowed in f16"):
+    # Once for the picture, though for two tiles.
+    assert said == ["tiles overflowed in f16 and were computed again in float32"]
+    with pytest.warns(UserWarning, match="tiles overflowed in f16"):
         model.upscale(pixels, tile=32)
+
+
+class Small:
+    """A backend whose memory ends at some number of pixels."""
+
+    name, device, precision, area = "test", "GPU", "f32", 10_000
+
+    def __init__(self, inner: Backend, most: int) -> None:
+        self.inner = inner
+        self.most = most
+        self.refused = 0
+
+    def run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        if windows[..., 0].size > self.most:
+            self.refused += 1
+            raise MemoryError
+        return self.inner.run(windows)
+
+    def in_float32(self) -> Backend:
+        return self.inner.in_float32()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("tile", [None, 40])
+def test_without_memory_the_tile_is_halved(twofold: Path, channels: int, tile: int | None) -> None:
+    model = superfine.load(twofold, device="cpu")
+    model.backend = model.backend.in_float32()
+    pixels = np.random.default_rng(1).random((123, 131, channels), dtype=np.float32)
+    truth = model.upscale(pixels)
+    # The halo is 38 pixels: a core of 20 × 20 fits, one of 40 × 20 does not.
+    small = Small(model.backend, (20 + 76) ** 2)
+    model.backend = small
+    said: list[str] = []
+    strips = list(model.strips(pixels, tile=tile, notice=said.append))
+    np.testing.assert_allclose(np.concatenate(strips), truth, atol=2e-5)
+    assert said
+    for sentence in said:
+        assert re.fullmatch(r"GPU has no memory for \d+ × \d+ pixels at once; going on with \d+ × \d+", sentence)
+    # The next picture is spared the attempt.
+    refused, small.refused = small.refused, 0
+    model.upscale(pixels, tile=tile)
+    assert refused > 0
+    assert small.refused == 0
+
+
+def test_memory_may_end_in_the_middle_of_a_picture(exact_model: superfine.Model) -> None:
+    """What is finished by then stays; pixels are told no more often than there are."""
+    small = Small(exact_model.backend, 10**6)
+    model = superfine.Model(exact_model.card, small)
+    pixels = np.random.default_rng(1).random((100, 70, 3), dtype=np.float32)
+    shown: list[tuple[int, int]] = []
+    strips = model.strips(pixels, tile=50, progress=lambda *pair: shown.append(pair), notice=lambda text: None)
+    first = next(strips)
+    small.most = (25 + 2 * model.card.radius) ** 2
+    rest = list(strips)
+    assert len(first) == 200
+    assert len(rest) > 1
+    np.testing.assert_allclose(np.concatenate([first, *rest]), exact_model.upscale(pixels), atol=1e-5)
+    assert shown[-1] == (7000, 7000)
+    assert max(done for done, _ in shown) == 7000
+
+
+def test_memory_for_no_tile_at_all_is_an_error(exact_model: superfine.Model) -> None:
+    model = superfine.Model(exact_model.card, Small(exact_model.backend, 9))
+    pixels = np.ones((40, 40, 3), np.float32)
+    with pytest.raises(UserError, match=r"device GPU: no memory for \d+ × \d+ pixels.*use another --device"):
+        list(model.strips(pixels, notice=lambda text: None))
 
 
 def test_what_is_not_finite_in_float32_is_an_error(exact_model: superfine.Model) -> None:

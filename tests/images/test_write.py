@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superfine.errors import UserError
+from superfine.files import part_name
 from superfine.images import FORMATS, Metadata, Picture, read, write, write_strips
 from superfine.images.write import round_to_bytes
 
@@ -334,7 +335,7 @@ def test_a_full_disk(tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: 
 def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     monkeypatch.setattr("superfine.files._count", count(7))
     path = tmp_path / f"a{suffix}"
-    (tmp_path / f".{path.name}.{os.getpid()}.7.part").symlink_to("/dev/full")
+    (tmp_path / part_name(path.name, os.getpid(), 7)).symlink_to("/dev/full")
     assert "cannot be written: No space left on device; free some space" in message(path)
     assert names(tmp_path) == []
 

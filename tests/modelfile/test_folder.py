@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,19 @@ def test_the_card_on_the_disk_keeps_its_order(both: ModelFolder) -> None:
     assert list(data) == ["format", "name", "architecture", "config", "scale", "radius", "variants", "licence", "files"]
     assert list(data["variants"]) == ["fidelity", "texture"]
     assert text == Card.from_json(text, both.path).to_json()
+
+
+def test_halo_and_multiple_are_there_only_where_they_say_something(both: ModelFolder, tmp_path: Path) -> None:
+    """So that cards of before stay valid, and cards that need neither can be read by the version before."""
+    assert not {"halo", "multiple"} & set(json.loads((both.path / "model.json").read_text(encoding="utf-8")))
+    assert (both.card.halo, both.card.multiple, both.card.margin) == (None, 1, 3)
+    weights = {"fidelity": tensors(1)}
+    for halo, multiple, margin in ((2, 4, 2), (0, 1, 0), (None, 2, 3), (3, 1, 3)):
+        there = replace(card("fidelity"), halo=halo, multiple=multiple)
+        written = write_model(tmp_path / "model", there, GRAPH, weights)
+        opened = open_model(written.path).card
+        assert opened == written.card
+        assert (opened.halo, opened.multiple, opened.margin) == (halo, multiple, margin)
 
 
 @pytest.mark.parametrize(("dial", "expected"), [(0.0, 1), (0, 1), ("fidelity", 1), (1.0, 2), (1, 2), ("texture", 2)])
@@ -194,6 +208,12 @@ EDITS = {
     "text for a number": (lambda d: d.update(scale="4"), "scale"),
     "truth for a number": (lambda d: d.update(scale=True), "scale"),
     "impossible scale": (lambda d: d.update(scale=0), "scale"),
+    "a halo beyond the radius": (lambda d: d.update(halo=4), "halo 4"),
+    "a halo below nothing": (lambda d: d.update(halo=-1), "halo -1"),
+    "no halo said twice": (lambda d: d.update(halo=None), "halo"),
+    "text for a halo": (lambda d: d.update(halo="2"), "halo"),
+    "cells of no pixels": (lambda d: d.update(multiple=0), "multiple 0"),
+    "cells larger than the radius": (lambda d: d.update(multiple=5), "multiple 5"),
     "no variants": (lambda d: d.update(variants={}), "variant"),
     "variants as a list": (lambda d: d.update(variants=[]), "variants"),
     "a variant that is text": (lambda d: d["variants"].update(fidelity="x"), "fidelity"),

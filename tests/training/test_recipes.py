@@ -3,7 +3,7 @@
 import pytest
 
 from superfine.errors import UserError
-from superfine.training.recipes import RECIPES, PixelRecipe, Schedule, override, recipe
+from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe, Schedule, override, recipe
 from superfine.training.schedules import learning_rate
 
 
@@ -29,6 +29,21 @@ def test_overrides_keep_types() -> None:
     assert (made.network.channels, made.steps, made.loss) == (64, 10, "mse")
     assert made.schedule.milestones == (0.5, 0.75)
     assert base == RECIPES["compact-fidelity"]
+
+
+def test_none_where_a_setting_may_be_none() -> None:
+    """A discriminator for crops of any size, by its name; and back to a number."""
+    made = override(recipe("srgan-mse"), {"discriminator.crop": "none", "patch": "32"})
+    assert isinstance(made, AdversarialRecipe)
+    assert (made.discriminator.crop, made.patch) == (None, 32)
+    assert override(made, {"discriminator.crop": "128"}).discriminator.crop == 128
+    with pytest.raises(UserError, match="crop=any: is not a value like 96; give one of that kind, or none"):
+        override(recipe("srgan-mse"), {"discriminator.crop": "any"})
+    with pytest.raises(UserError, match="crop=any: is not of the kind int; give one of that kind, or none"):
+        override(made, {"discriminator.crop": "any"})
+    for key in ("steps", "loss", "network.channels"):
+        with pytest.raises(UserError, match="none"):
+            override(recipe("srgan-mse"), {key: "none"})
 
 
 @pytest.mark.parametrize(

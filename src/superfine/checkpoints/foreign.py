@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx.proxy import TraceError
 
 from superfine.checkpoints.agreement import pictures
 from superfine.checkpoints.reading import Checkpoint
@@ -51,11 +50,14 @@ def by_spandrel(checkpoint: Checkpoint) -> tuple[str, nn.Module]:
             raise ValueError(f"{found.input_channels} channels in and {found.output_channels} out")
         for picture in map(torch.from_numpy, pictures()):
             with torch.no_grad():
-                if not torch.allclose(network(picture).clamp(0, 1), found(picture), rtol=0, atol=1e-4):
-                    raise ValueError("its pictures need preparation")
+                result = network(picture)
+            if result.shape[2:] != tuple(found.scale * side for side in picture.shape[2:]):
+                raise ValueError("its results are of another size")
+            if not torch.allclose(result.clamp(0, 1), found(picture), rtol=0, atol=1e-4):
+                raise ValueError("its pictures need preparation")
         torch.fx.symbolic_trace(network)
         network.scale, network.radius = found.scale, receptive_radius(network, found.scale)
-    except (ValueError, RuntimeError, TypeError, TraceError) as error:
+    except Exception as error:  # what spandrel's networks raise when they are traced is as various as they are
         raise UserError(
             f"{file}: {name}, which is no plain function of a picture ({_line(error)}); it cannot be imported"
         ) from None
@@ -71,7 +73,7 @@ def receptive_radius(network: nn.Module, scale: int) -> int:
     Raises
     ------
     ValueError
-        The output depends on the whole picture.
+        The output depends on the whole picture; or on none of it, where an activation saturates.
     """
     copy = deepcopy(network).double().requires_grad_(False)
     for parameter in copy.parameters():
@@ -92,6 +94,8 @@ def _reach(network: nn.Module, scale: int, *, lying: bool) -> int:
             pixel = y[..., middle * scale : (middle + 1) * scale].sum()
             (gradient,) = torch.autograd.grad(pixel, x, retain_graph=True)
             reached = gradient[0].sum(0).sum(0 if lying else 1).nonzero()
+            if not len(reached):
+                raise ValueError("how far it looks cannot be found, as it saturates")
             reach = max(reach, int((reached - middle).abs().max()))
         if reach < length // 2 - _PERIOD:
             return reach

@@ -211,12 +211,20 @@ def _upsample_module(build: _Graph, name: str, target: str, module: nn.Upsample,
     )
 
 
-def _leaky_relu(build: _Graph, name: str, target: str, module: nn.LeakyReLU, x: str) -> str:
-    return build.node("LeakyRelu", [x], name, alpha=module.negative_slope)
+def _leaky_relu(build: _Graph, name: str, x: str, negative_slope: float = 0.01, inplace: bool = False) -> str:
+    return build.node("LeakyRelu", [x], name, alpha=negative_slope)
 
 
-def _relu(build: _Graph, name: str, target: str, module: nn.ReLU, x: str) -> str:
+def _leaky_relu_module(build: _Graph, name: str, target: str, module: nn.LeakyReLU, x: str) -> str:
+    return _leaky_relu(build, name, x, module.negative_slope)
+
+
+def _relu(build: _Graph, name: str, x: str, inplace: bool = False) -> str:
     return build.node("Relu", [x], name)
+
+
+def _relu_module(build: _Graph, name: str, target: str, module: nn.ReLU, x: str) -> str:
+    return _relu(build, name, x)
 
 
 def _concatenate(build: _Graph, name: str, parts: list[str], dim: int) -> str:
@@ -278,10 +286,10 @@ _MODULES: dict[type[nn.Module], Callable[..., str]] = {
     Bicubic: _bicubic,
     nn.Conv2d: _conv,
     nn.ConvTranspose2d: _conv_transpose,
-    nn.LeakyReLU: _leaky_relu,
+    nn.LeakyReLU: _leaky_relu_module,
     nn.PReLU: _prelu,
     nn.PixelShuffle: _pixel_shuffle_module,
-    nn.ReLU: _relu,
+    nn.ReLU: _relu_module,
     nn.Upsample: _upsample_module,
 }
 
@@ -292,9 +300,11 @@ _FUNCTIONS: dict[Any, Callable[..., str]] = {
     operator.sub: _binary("Sub"),
     torch.cat: _concatenate,
     F.interpolate: _interpolate,
+    F.leaky_relu: _leaky_relu,
     F.pad: _pad,
     F.pixel_shuffle: _pixel_shuffle,
     F.pixel_unshuffle: _pixel_unshuffle,
+    F.relu: _relu,
     crop_to_double: _crop_to_double,
     pad_even: _pad_even,
 }

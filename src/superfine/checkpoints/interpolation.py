@@ -62,6 +62,7 @@ def interpolate(
     place, there = next(iter(card.variants.items()))
     description = f"{1 - alpha:g} of {first.title} and {alpha:g} of {second.title}"
     training = {"interpolated": {"alpha": alpha, "a": first.facts(), "b": second.facts()}}
+    a_halo, b_halo = card.halo, second.model.card.halo
     licences = dict.fromkeys((card.licence, second.model.card.licence))
     mixed = Card(
         name=name or out.resolve().name,
@@ -69,6 +70,8 @@ def interpolate(
         config=card.config,
         scale=card.scale,
         radius=card.radius,
+        halo=None if a_halo is None or b_halo is None else max(a_halo, b_halo),
+        multiple=card.multiple,
         variants={place: Variant(there.file, description, training)},
         licence=licence or " and ".join(licences),
     )
@@ -93,7 +96,8 @@ class _End:
 
     def network(self) -> dict[str, Any]:
         card = self.model.card
-        return {"architecture": card.architecture, **card.config, "scale": card.scale, "radius": card.radius}
+        own = {"scale": card.scale, "radius": card.radius, "multiple": card.multiple}
+        return {"architecture": card.architecture, **card.config, **own}
 
     def facts(self) -> dict[str, str]:
         card = self.model.card

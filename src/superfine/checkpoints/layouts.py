@@ -5,6 +5,7 @@ Read from the public code of each project; a layout is here only if our network 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from superfine.checkpoints.reading import Checkpoint
@@ -45,16 +46,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class Refused:
-    """A layout that is recognised, and why it cannot be imported."""
+    """A layout that is recognised, and why it cannot be imported; with ``by_spandrel``, it can where spandrel is installed."""
 
     name: str
     has: tuple[str, ...]
     why: str
     lacks: tuple[str, ...] = ()
+    by_spandrel: bool = False
 
 
 def detect(checkpoint: Checkpoint) -> Layout | None:
-    """The layout of a checkpoint; None for one that is in neither table.
+    """The layout of a checkpoint; None for one that is in neither table, or that is left to spandrel.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def detect(checkpoint: Checkpoint) -> Layout | None:
         One of :data:`REFUSED`.
     """
     for refused in REFUSED:
-        if _is(refused, checkpoint):
+        if _is(refused, checkpoint) and not (refused.by_spandrel and find_spec("spandrel")):
             raise UserError(f"{checkpoint.file}: {refused.name}; {refused.why}")
     return next((layout for layout in LAYOUTS if _is(layout, checkpoint)), None)
 
@@ -212,6 +214,8 @@ LAYOUTS: tuple[Layout, ...] = (
         architecture="rrdb",
         config=_rrdb("model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight", r"model\.1\.sub\.(\d+)\.RDB"),
         modules=_ESRGAN_OLD,
+        # ×8, with one more doubling; ESRGAN+, with one more convolution.
+        lacks=("model.13.weight", "model.1.sub.0.RDB1.conv1x1.weight"),
     ),
     Layout(
         "compact (SRVGGNet)",
@@ -255,7 +259,10 @@ LAYOUTS: tuple[Layout, ...] = (
 """Each layout that can be imported."""
 
 _DISCRIMINATOR = "it judges pictures and makes none, give the generator's file"
-_ONLY_X4 = "superfine's RRDB doubles twice, and makes ×2 of that by unshuffling its input; it cannot be imported"
+_ONLY_X4 = (
+    "superfine's RRDB doubles twice, and makes ×2 of that by unshuffling its input; "
+    'spandrel can read it, pip install "superfine[spandrel]"'
+)
 
 REFUSED: tuple[Refused, ...] = (
     Refused("a discriminator or a classifier", ("features.0.weight", "classifier.0.weight"), _DISCRIMINATOR),
@@ -269,12 +276,14 @@ REFUSED: tuple[Refused, ...] = (
         ("model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight"),
         _ONLY_X4,
         lacks=("model.10.weight",),
+        by_spandrel=True,
     ),
     Refused(
         "RRDB, ESRGAN, of another scale",
         ("conv_first.weight", "RRDB_trunk.0.RDB1.conv1.weight"),
         _ONLY_X4,
         lacks=("upconv2.weight",),
+        by_spandrel=True,
     ),
     Refused(
         "compact (SRVGGNet) with fixed activations",

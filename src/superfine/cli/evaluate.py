@@ -1,11 +1,18 @@
 """``superfine evaluate``: score models on benchmark sets."""
 
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from superfine.errors import UserError
+
+if TYPE_CHECKING:
+    from superfine.evaluation import Evaluation, Method
 
 
 def evaluate(
@@ -13,49 +20,167 @@ def evaluate(
     /,
     *,
     sets: Annotated[list[Path], Parameter(consume_multiple=True, negative="")],
+    metrics: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = ["psnr_y", "ssim_y"],  # noqa: B006
+    protocol: str = "standard",
+    weights: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = [],  # noqa: B006
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    scale: int | None = None,
     device: str = "auto",
+    jobs: int | None = None,
     record: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Score models on folders of pictures, and print a table with its protocol.
+    """Score models on folders of pictures, and print a table with its protocol, beside the published rows.
+
+    What was measured before is found again by its hashes, so a command that was stopped goes on where it was.
 
     Parameters
     ----------
     models
-        Bundled models, model folders, or nearest, bilinear, bicubic.
+        Bundled models or model folders, perhaps with a variant or a position of the dial (compact-x4:texture,
+        compact-x4:0.6); nearest, bilinear, bicubic; or folders of pictures that another tool has made.
     sets
         Folders of high-resolution pictures; where one has the folders HR and LRbicx4, these are the pictures and their twins.
+    metrics
+        psnr_y, ssim_y and others, see docs/metrics.md, with commas or spaces between.
+    protocol
+        standard, or srgan2017 for the SRGAN paper's.
+    weights
+        Files of the networks of metrics, and of NIQE's model, such as vgg_distance=vgg19.safetensors; those that are left out
+        are looked for on this machine, and fetched.
+    out
+        A folder for the scores, tables, figures, pictures and report.html.
+    scale
+        Where no model says it: how many times as large the originals are.
     device
         auto, cpu, torch, cuda, mps.
+    jobs
+        Threads that measure beside the network; as many as there are cores.
     record
         Write the scores to the cards of the models.
     """
-    from superfine import load
     from superfine.cli.progress import bar
-    from superfine.evaluation import INTERPOLATIONS, Interpolation, Score, table
+    from superfine.cli.say import say
+    from superfine.evaluation import Cache, cache_folder, common_scale, open_methods, open_sets
     from superfine.evaluation import evaluate as run
+    from superfine.evaluation.table import markdown
 
-    rows: dict[str, list[Score]] = {}
-    for given in models:
-        enlarger = Interpolation(given) if given in INTERPOLATIONS else load(given, device=device)
-        name = given if isinstance(enlarger, Interpolation) else enlarger.card.name
-        row = given if name in rows else name  # two folders may hold models of one name
-        with bar(row, "sets") as progress:
-            rows[row] = []
-            for folder in sets:
-                progress(len(rows[row]), len(sets))
-                rows[row].append(run(enlarger, folder))
-        if record:
-            _record(given, [score.record() for score in rows[row]])
-    print(table(rows))
-    return 0
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs {jobs}: must be 1 or more")
+    names = [name.strip() for text in metrics for name in text.split(",") if name.strip()]
+    methods = open_methods(models, device=device)
+    if record:
+        _check_recordable(methods)
+    files = dict(map(_named_file, weights))
+    benches = open_sets(sets, common_scale(methods, scale))
+    with bar("evaluate", "pictures") as progress:
+        evaluation = run(
+            methods,
+            benches,
+            metrics=names,
+            protocol=protocol,
+            weights=files,
+            device=device if device in ("cuda", "mps") else "cpu",
+            out=out,
+            known=Cache(cache_folder(), say),
+            jobs=jobs,
+            progress=progress,
+            command=_command(models, sets, names, protocol, weights, out, scale, device),
+        )
+    print(markdown(evaluation), end="")
+    failed = sum(len(score.failed) for score in evaluation.scores)
+    if failed:
+        say(f"{failed} of the results could not be scored; the table's notes tell which and why")
+    complete = out is None or _write(evaluation, out)
+    if record:
+        _record(evaluation, methods)
+    return int(bool(failed) or not complete)
 
 
-def _record(name: str, measured: list[dict[str, object]]) -> None:
-    from superfine.evaluation import INTERPOLATIONS
+def _named_file(text: str) -> tuple[str, Path]:
+    metric, equals, file = text.partition("=")
+    if not equals or not file:
+        raise UserError(f"--weights {text}: is not of the form METRIC=FILE")
+    return metric, Path(file)
+
+
+def _command(
+    models: Sequence[str],
+    sets: Sequence[Path],
+    metrics: Sequence[str],
+    protocol: str,
+    weights: Sequence[str],
+    out: Path | None,
+    scale: int | None,
+    device: str,
+) -> str:
+    words = ["superfine", "evaluate", *models, "--sets", *map(str, sets), "--metrics", *metrics, "--protocol", protocol]
+    words += ["--weights", *weights] if weights else []
+    words += [] if out is None else ["-o", str(out)]
+    words += [] if scale is None else ["--scale", str(scale)]
+    words += [] if device == "auto" else ["--device", device]
+    return shlex.join(words)
+
+
+def _write(evaluation: Evaluation, out: Path) -> bool:
+    """Write all that is made of an evaluation; False if some of it could not be made, which is said."""
+    from superfine.cli.say import say
+    from superfine.evaluation.table import FORMATS
+    from superfine.files import whole_file
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        evaluation.save(out)
+        for suffix, table in FORMATS.items():
+            with whole_file(out / f"table.{suffix}") as part:
+                part.write_text(table(evaluation), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{out}: {error.strerror or error}; free some space or choose another folder") from None
+
+    from superfine.evaluation.figures import draw_all
+    from superfine.evaluation.report import report
+
+    complete = True
+    for make in (draw_all, report):
+        try:
+            make(evaluation, out)
+        except UserError as error:
+            say(str(error))
+            complete = False
+    return complete
+
+
+def _check_recordable(methods: Sequence[Method]) -> None:
+    """Refuse, before anything is measured, models without a card of their own to write to."""
+    from superfine import zoo
+    from superfine.evaluation import Network
+
+    for method in methods:
+        if not isinstance(method, Network):
+            continue
+        if method.folder.path in zoo.catalogue().values():
+            raise UserError(f"{method.name}: is a bundled model; give the path of a model folder to record its scores")
+        if method.variant is None:
+            raise UserError(f"{method.name}: is a mixture of two variants, which has no card to record scores in")
+
+
+def _record(evaluation: Evaluation, methods: Sequence[Method]) -> None:
+    """Write the means to the cards. A set with pictures that could not be scored is left out."""
+    import math
+
+    from superfine.cli.say import say
+    from superfine.evaluation import Network
+    from superfine.metrics import METRICS
     from superfine.modelfile import record
 
-    if name in INTERPOLATIONS:
-        return
-    if not Path(name).is_dir():
-        raise UserError(f"{name}: is a bundled model; give the path of a model folder to record its scores")
-    record(Path(name), "fidelity", measured)
+    for method in methods:
+        if not isinstance(method, Network) or method.variant is None:
+            continue
+        measured: list[dict[str, object]] = []
+        for score in (score for score in evaluation.scores if score.method == method.name):
+            means = {name: round(score.mean(name), METRICS[name].decimals + 1) for name in score.metrics}
+            if score.failed or not all(map(math.isfinite, means.values())):
+                say(f"{method.name}: its score on {score.set} is not whole, and is not recorded")
+                continue
+            about = {"pictures": len(score.pictures), "protocol": score.protocol}
+            measured.append({"set": score.set, **means, **about})
+        record(method.folder.path, method.variant, measured)

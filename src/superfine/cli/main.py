@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
-from superfine.cli import data, evaluate, models, train, upscale
+from superfine.cli import compare, data, evaluate, metrics, models, train, upscale
 from superfine.cli.say import say
 from superfine.errors import UserError
 from superfine.version import __version__
@@ -22,10 +22,12 @@ app = App(
     help_format="markdown",
 )
 app.command(upscale.upscale)
+app.command(compare.compare)
 app.command(models.app)
 app.command(data.app)
 app.command(train.train)
 app.command(evaluate.evaluate)
+app.command(metrics.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

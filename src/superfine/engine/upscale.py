@@ -1,5 +1,6 @@
 """A model that enlarges pictures: pixels in, pixels out, in strips from top to bottom."""
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ class Model:
         self.dial = dial
         self.backend = backend
         self._exact: Backend | None = None
+        self._too_large: float = math.inf
 
     def __repr__(self) -> str:
         backend = self.backend
@@ -71,8 +73,8 @@ class Model:
         Raises
         ------
         UserError
-            Pixels of another shape or type; a tile that is too small; results that are not finite even in float32, or not of
-            the size that the card promises.
+            Pixels of another shape or type; a tile that is too small; a device without memory for the smallest tile; results
+            that are not finite even in float32, or not of the size that the card promises.
         """
         strips = self.strips(pixels, tile=tile, progress=progress)
         height, width, channels = pixels.shape
@@ -99,7 +101,8 @@ class Model:
         pixels, tile, progress
             As in :meth:`upscale`.
         notice
-            Called with a sentence when a tile overflowed in half precision and was computed again in float32.
+            Called once with a sentence if tiles overflowed in half precision and were computed again in float32, and with one
+            when the device had no memory for a tile, and it goes on with smaller ones.
         rounded
             Give the levels of 8 bits, rounded to the nearest: a quarter of the memory, and in less time, as touching fresh
             memory takes longer than rounding.
@@ -118,9 +121,19 @@ class Model:
         _check(pixels)
         height, width, channels = pixels.shape
         rows = STRIP_BYTES // (4 * channels * self.scale**2 * width)
-        plan = tiles.plan(height, width, self.card.radius, tile=tile, area=self.backend.area, rows=rows)
+        plan = tiles.plan(
+            height,
+            width,
+            self.card.margin,
+            tile=tile,
+            area=self.backend.area,
+            rows=rows,
+            multiple=self.card.multiple,
+        )
+        while plan.area >= self._too_large and (smaller := plan.halved()):
+            plan = smaller
         dtype = np.uint8 if rounded else np.float32
-        return self._strips(pixels, plan, dtype, progress or (lambda done, total: None), notice)
+        return self._strips(pixels, plan, dtype, progress or (lambda done, total: None), _once(notice))
 
     def _strips(
         self,
@@ -130,24 +143,55 @@ class Model:
         progress: Progress,
         notice: Callable[[str], None],
     ) -> Iterator[Strip]:
-        s, channels = self.scale, pixels.shape[2]
         colours = pixels[..., :3]
-        if channels == 4:
+        if pixels.shape[2] == 4:
             colours = alpha.bleed(colours, pixels[..., 3])
-        done = 0
-        for row in plan.rows:
-            strip = np.empty((s * (row.stop - row.first), s * plan.width, channels), dtype)
-            for column in plan.columns:
-                kept = _kept(row, plan.radius, s), _kept(column, plan.radius, s)
-                target = strip[:, s * column.first : s * column.stop]
-                window = plan.cut(colours, row, column)
-                _store(self._run(window, notice)[kept], target[..., :3])
-                if channels == 4:
-                    opacity = plan.cut(pixels[..., 3:], row, column)
-                    _store(self._enlarged_opacity(opacity, kept, notice), target[..., 3:])
-                done += (row.stop - row.first) * (column.stop - column.first)
-                progress(done, plan.height * plan.width)
+        top = 0
+        while top < plan.height:
+            row = plan.row_at(top)
+            strip = np.empty((self.scale * (row.stop - top), self.scale * plan.width, pixels.shape[2]), dtype)
+            try:
+                for column in plan.columns:
+                    target = strip[:, self.scale * column.start : self.scale * column.stop]
+                    self._tile(pixels, colours, plan, row, column, target, notice)
+                    progress(top * plan.width + (row.stop - top) * column.stop, plan.height * plan.width)
+            except MemoryError:
+                plan = self._with_less_memory(plan, notice)
+                continue
             yield strip
+            top = row.stop
+
+    def _tile(
+        self,
+        pixels: NDArray[np.float32],
+        colours: NDArray[np.float32],
+        plan: tiles.Plan,
+        row: tiles.Span,
+        column: tiles.Span,
+        target: Strip,
+        notice: Callable[[str], None],
+    ) -> None:
+        """Compute one core, into its place in the strip; ``colours`` are those of ``pixels``, with hidden ones replaced."""
+        kept = _kept(row, self.scale), _kept(column, self.scale)
+        _store(self._run(plan.cut(colours, row, column), notice)[kept], target[..., :3])
+        if pixels.shape[2] == 4:
+            opacity = plan.cut(pixels[..., 3:], row, column)
+            _store(self._enlarged_opacity(opacity, kept, notice), target[..., 3:])
+
+    def _with_less_memory(self, plan: tiles.Plan, notice: Callable[[str], None]) -> tiles.Plan:
+        """The plan to go on with where the device had no memory for a window; later pictures are spared the attempt."""
+        smaller = plan.halved()
+        if smaller is None:
+            raise UserError(
+                f"device {self.backend.device}: no memory for {plan.window_width} × {plan.window_height} pixels, which is what "
+                f"{self.card.name} sees for its smallest tile; use another --device, or close other programs"
+            )
+        self._too_large = plan.area
+        notice(
+            f"{self.backend.device} has no memory for {plan.window_width} × {plan.window_height} pixels at once; going on with "
+            f"{smaller.window_width} × {smaller.window_height}"
+        )
+        return smaller
 
     def _enlarged_opacity(
         self, opacity: NDArray[np.float32], kept: tuple[slice, slice], notice: Callable[[str], None]
@@ -167,7 +211,7 @@ class Model:
                 f"not {self.scale} times as large, as its model.json says; copy the model again"
             )
         if not _sound(output) and self.backend.precision != "f32":
-            notice(f"a tile overflowed in {self.backend.precision} and was computed again in float32")
+            notice(f"tiles overflowed in {self.backend.precision} and were computed again in float32")
             self._exact = self._exact or self.backend.in_float32()
             output = self._exact.run(window[None])
         if not _sound(output):
@@ -220,9 +264,21 @@ def _store(values: NDArray[np.float32], target: Strip) -> None:
         np.clip(values, 0, 1, out=target)
 
 
-def _kept(span: tiles.Span, radius: int, scale: int) -> slice:
-    start = scale * (span.first - span.start + radius)
-    return slice(start, start + scale * (span.stop - span.first))
+def _kept(span: tiles.Span, scale: int) -> slice:
+    """Of a window's result, what is kept."""
+    return slice(scale * (span.start - span.window), scale * (span.stop - span.window))
+
+
+def _once(notice: Callable[[str], None]) -> Callable[[str], None]:
+    """Pass each sentence on the first time only: what befalls one tile of a picture mostly befalls many."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            notice(text)
+
+    return tell
 
 
 def _sound(output: NDArray[np.float32]) -> bool:

@@ -1,18 +1,311 @@
-"""Scores as a Markdown table, with its protocol under it."""
+"""Scores as a table, beside what papers print: Markdown, LaTeX, CSV and JSON, each with its protocol line."""
 
-from superfine.evaluation.benchmark import Score
-from superfine.metrics import PROTOCOLS
+import csv as csv_module
+import io
+import json as json_module
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from superfine.evaluation.published import FLAGS, PICTURES, PUBLISHED, Published, counterpart
+from superfine.evaluation.score import Evaluation, Score
+from superfine.metrics import METRICS, PROTOCOLS
+
+Cells = Mapping[str, Mapping[str, float]]
+"""By set, then by metric."""
 
 
-def table(rows: dict[str, list[Score]]) -> str:
-    """One row for each name, one column for each set, in dB; the protocol line follows.
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: ours, the difference to its published counterpart, or a published one.
 
-    Every row has the same sets in the same order, all under one protocol.
+    ``scored`` has, of each set where pictures are missing, how many of how many were scored. ``flag`` is that of
+    :class:`superfine.evaluation.published.Published`, which the name ends in.
     """
-    first = next(iter(rows.values()))
+
+    kind: Literal["ours", "difference", "published"]
+    name: str
+    cells: Cells
+    scored: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    flag: str = ""
+
+
+def rows(evaluation: Evaluation) -> list[Row]:
+    """Our methods in their order, each followed by its difference to its counterpart, then the published rows."""
+    table = []
+    for method in evaluation.methods:
+        scores = [score for score in evaluation.scores if score.method == method]
+        table.append(_ours(method, scores))
+        row = _counterpart(evaluation, method)
+        if row and (cells := _differences(scores, row)):
+            table.append(Row("difference", f"difference to {row.label}", cells))
+    return table + [Row("published", row.label, cells, flag=row.flag) for row, cells in _published(evaluation)]
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """A table with one column for each set, in which the metrics stand as ``31.06 / .8801``; its protocol and notes below."""
+    metrics = _metrics(evaluation)
+    sets = evaluation.sets
     lines = [
-        "| | " + " | ".join(score.set for score in first) + " |",
-        "|---|" + "---:|" * len(first),
-        *(f"| {name} | " + " | ".join(f"{score.mean:.2f}" for score in scores) + " |" for name, scores in rows.items()),
+        f"| {' / '.join(METRICS[name].label for name in metrics)} | " + " | ".join(map(_cell, sets)) + " |",
+        "|---|" + "---:|" * len(sets),
     ]
-    return "\n".join(lines) + f"\n\n{PROTOCOLS[first[0].protocol].line}"
+    for row in rows(evaluation):
+        name = _cell(row.name)
+        if row.kind == "difference":
+            name = f"*{name}*"
+        elif row.kind == "published" and row.flag != "M":
+            name = f"published: {name}"
+        cells = [_joined(row, set, metrics) for set in sets]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    paragraphs = ["\n".join(lines), protocol_line(evaluation)]
+    if where := sources(evaluation):
+        paragraphs.append(where)
+    if remarks := notes(evaluation):
+        paragraphs.append("\n".join(f"- {remark}" for remark in remarks))
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def latex(evaluation: Evaluation) -> str:
+    """A ``table`` for the package booktabs, with one column for each set and metric; the best of ours is bold."""
+    metrics, sets = _metrics(evaluation), evaluation.sets
+    columns = [(set, metric) for set in sets for metric in metrics]
+    best = _best(evaluation)
+    heads = [rf"\multicolumn{{{len(metrics)}}}{{c}}{{{_tex(set)}}}" for set in sets]
+    spans = [(2 + i * len(metrics), 1 + (i + 1) * len(metrics)) for i in range(len(sets))]
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{_tex(protocol_line(evaluation))}}}",
+        rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",
+        r"    \toprule",
+        rf"    & {' & '.join(heads)} \\",
+        "    " + " ".join(rf"\cmidrule(lr){{{first}-{last}}}" for first, last in spans),
+        rf"    & {' & '.join(_tex(METRICS[metric].label) for _, metric in columns)} \\",
+        r"    \midrule",
+    ]
+    table = rows(evaluation)
+    for i, row in enumerate(table):
+        if row.kind == "published" and i and table[i - 1].kind != "published":
+            lines.append(r"    \midrule")
+        cells = []
+        for set, metric in columns:
+            text = _tex(number(metric, row.cells.get(set, {}).get(metric, math.nan), signed=row.kind == "difference"))
+            cells.append(rf"\textbf{{{text}}}" if row.kind == "ours" and (row.name, set, metric) in best else text)
+        name = rf"\emph{{{_tex(row.name)}}}" if row.kind == "difference" else _tex(row.name)
+        lines.append(rf"    {name} & {' & '.join(cells)} \\")
+    lines += [r"    \bottomrule", r"  \end{tabular}"]
+    remarks = [text for text in (sources(evaluation), *notes(evaluation)) if text]
+    lines += [rf"  \par\smallskip\footnotesize {_tex(remark)}" for remark in remarks]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def records(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One entry for each mean, ours and published, with the columns of :func:`csv`."""
+    found: list[dict[str, Any]] = []
+    for score in evaluation.scores:
+        row = _counterpart(evaluation, score.method) if _comparable(score) else None
+        for metric in score.metrics:
+            mean = score.mean(metric)
+            printed = row.values.get(score.set, {}).get(metric) if row else None
+            found.append(
+                {
+                    "method": score.method,
+                    "kind": "ours",
+                    "set": score.set,
+                    "scale": score.scale,
+                    "protocol": score.protocol,
+                    "metric": metric,
+                    "mean": round(mean, 6) if math.isfinite(mean) else None,
+                    "pictures": len(score.pictures),
+                    "failed": len(score.failed),
+                    "counterpart": row.label if row and printed is not None else None,
+                    "difference": _difference(metric, mean, printed),
+                    "source": None,
+                }
+            )
+    for row, cells in _published(evaluation):
+        for set, values in cells.items():
+            for metric, value in values.items():
+                about = {"method": row.label, "kind": "published", "set": set, "scale": row.scale}
+                about |= {"protocol": row.protocol, "metric": metric, "mean": value, "pictures": PICTURES[set]}
+                found.append(about | {"failed": None, "counterpart": None, "difference": None, "source": row.source})
+    return found
+
+
+def csv(evaluation: Evaluation) -> str:
+    """The :func:`records`, one on a line, under a line with their names."""
+    entries = records(evaluation)
+    text = io.StringIO()
+    writer = csv_module.DictWriter(text, list(entries[0]) if entries else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(entries)
+    return text.getvalue()
+
+
+def json(evaluation: Evaluation) -> str:
+    """The :func:`records` with the protocol line and the notes."""
+    data = {"protocol": protocol_line(evaluation), "rows": records(evaluation), "notes": notes(evaluation)}
+    return json_module.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+FORMATS = {"md": markdown, "tex": latex, "csv": csv, "json": json}
+"""How a table is written, by the suffix of its file."""
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """What is to be known of single pictures, in one line for each reason: the set, the pictures, the methods."""
+    methods: dict[tuple[str, str, str, bool], list[str]] = {}
+    for score in evaluation.scores:
+        for name, reason in score.notes.items():
+            methods.setdefault((score.set, name, reason, name in score.failed), []).append(score.method)
+    pictures: dict[tuple[str, str, bool, tuple[str, ...]], list[str]] = {}
+    for (set, name, reason, failed), found in methods.items():
+        pictures.setdefault((set, reason, failed, tuple(found)), []).append(name)
+    lines = []
+    for (set, reason, failed, who), names in pictures.items():
+        whose = "all methods" if who == evaluation.methods else ", ".join(who)
+        lines.append(_plain(f"{set} {', '.join(names)} ({whose}){' not scored' if failed else ''}: {reason}"))
+    return lines
+
+
+def protocol_line(evaluation: Evaluation) -> str:
+    """The protocol of the numbers, in one sentence."""
+    weights = {metric: Path(file) for metric, file in evaluation.weights.items()}
+    return PROTOCOLS[evaluation.scores[0].protocol].line(_metrics(evaluation), weights=weights)
+
+
+def sources(evaluation: Evaluation) -> str:
+    """Where the published rows are from, and what their flags mean."""
+    found = [row for row, _ in _published(evaluation)]
+    if not found:
+        return ""
+    origins: dict[str, list[str]] = {}
+    for row in found:
+        origins.setdefault(row.source, []).append(row.label)
+    parts = [f"{', '.join(labels)}: {source}" for source, labels in origins.items()]
+    flags = [f"({flag}) {meaning}" for flag, meaning in FLAGS.items() if any(row.flag == flag for row in found)]
+    return "Published: " + "; ".join(parts + flags) + "."
+
+
+def number(metric: str, value: float, *, signed: bool = False) -> str:
+    """A value as tables print it: 28.42 dB as ``28.42``, an SSIM as ``.8102``, nothing as a dash."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    about = METRICS[metric]
+    text = f"{abs(value):.{about.decimals}f}"
+    if not about.unit and text.startswith("0."):
+        text = text[1:]
+    minus = "−" if value < 0 and float(text) != 0 else ""
+    return (minus or ("+" if signed else "")) + text
+
+
+def _ours(method: str, scores: Sequence[Score]) -> Row:
+    cells = {score.set: {metric: score.mean(metric) for metric in score.metrics} for score in scores}
+    counts = {score.set: (len(score.pictures), len(score.pictures) + len(score.failed)) for score in scores}
+    return Row("ours", method, cells, {set: count for set, count in counts.items() if count[0] < count[1]})
+
+
+def _counterpart(evaluation: Evaluation, method: str) -> Published | None:
+    score = next(score for score in evaluation.scores if score.method == method)
+    return counterpart(evaluation.recipes.get(method, ""), score.protocol, score.scale)
+
+
+def _comparable(score: Score) -> bool:
+    """Whether this is the set that papers mean: by its name and the number of its pictures, all of them scored."""
+    return not score.failed and len(score.pictures) == PICTURES.get(score.set)
+
+
+def _differences(scores: Sequence[Score], row: Published) -> Cells:
+    cells: dict[str, dict[str, float]] = {}
+    for score in filter(_comparable, scores):
+        printed = row.values.get(score.set, {})
+        found = {m: _difference(m, score.mean(m), printed.get(m)) for m in score.metrics}
+        if kept := {metric: value for metric, value in found.items() if value is not None}:
+            cells[score.set] = kept
+    return cells
+
+
+def _difference(metric: str, mean: float, printed: float | None) -> float | None:
+    """Ours less what is printed, to the digits that are printed."""
+    if printed is None or not math.isfinite(mean):
+        return None
+    decimals = METRICS[metric].decimals
+    return round(round(mean, decimals) - printed, decimals)
+
+
+def _published(evaluation: Evaluation) -> Iterator[tuple[Published, Cells]]:
+    """The rows under the evaluation's protocol that have a value for one of its sets and metrics, and these values."""
+    first = evaluation.scores[0]
+    sets = [set for set in evaluation.sets if any(map(_comparable, (s for s in evaluation.scores if s.set == set)))]
+    for row in PUBLISHED:
+        if (row.protocol, row.scale) != (first.protocol, first.scale):
+            continue
+        cells = {
+            set: kept
+            for set in sets
+            if (kept := {m: row.values[set][m] for m in first.metrics if m in row.values.get(set, {})})
+        }
+        if cells:
+            yield row, cells
+
+
+def _best(evaluation: Evaluation) -> set[tuple[str, str, str]]:
+    """Of each set and metric the methods with the best number as printed, where there are several to choose from."""
+    found = set()
+    for name in evaluation.sets if len(evaluation.methods) > 1 else ():
+        scores = [score for score in evaluation.scores if score.set == name]
+        for metric in _metrics(evaluation):
+            about = METRICS[metric]
+            means = {score.method: round(score.mean(metric), about.decimals) for score in scores}
+            finite = [mean for mean in means.values() if math.isfinite(mean)]
+            if finite:
+                top = max(finite) if about.higher_is_better else min(finite)
+                found |= {(method, name, metric) for method, mean in means.items() if mean == top}
+    return found
+
+
+def _metrics(evaluation: Evaluation) -> tuple[str, ...]:
+    return evaluation.scores[0].metrics
+
+
+def _joined(row: Row, set: str, metrics: Sequence[str]) -> str:
+    values = row.cells.get(set, {})
+    texts = [number(metric, values.get(metric, math.nan), signed=row.kind == "difference") for metric in metrics]
+    text = "–" if all(text == "–" for text in texts) else " / ".join(texts)
+    return f"{text} ({row.scored[set][0]} of {row.scored[set][1]})" if set in row.scored else text
+
+
+def _cell(text: str) -> str:
+    return _plain(text).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _plain(text: str) -> str:
+    """On one line, whatever the names of files hold."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "−": "$-$",
+    "–": "--",
+    "×": r"$\times$",
+    "∞": r"$\infty$",
+    "σ": r"$\sigma$",
+    "½": r"$\frac12$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # after the end of a row it would begin an option
+} | {c: f"\\{c}" for c in "&%$#_{}"}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in _plain(text))

@@ -1,49 +1,75 @@
-"""The protocols under which pictures are scored: every number is printed with one of these lines."""
+"""The protocols under which pictures are scored: what a metric's name leaves open. Every number is printed with its line."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from superfine.metrics.psnr import luma, psnr
+from superfine.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A name and the line that is printed beside numbers."""
+    """What a metric's name leaves open.
+
+    Parameters
+    ----------
+    name : its key in :data:`PROTOCOLS`.
+    rounded_luma : whether Y is rounded to whole levels.
+    ssim : whose structural similarity: ``gaussian`` (Wang et al.) or ``daala``.
+    border : pixels that are removed on each side first; None for as many as the scale.
+    """
 
     name: str
-    line: str
+    rounded_luma: bool
+    ssim: Literal["gaussian", "daala"]
+    border: int | None
+
+    def crop(self, scale: int) -> int:
+        """Pixels that are removed on each side of a picture enlarged ``scale`` times."""
+        return scale if self.border is None else self.border
+
+    def line(self, metrics: Sequence[str], *, weights: Mapping[str, Path] | None = None) -> str:
+        """The protocol of ``metrics`` in one sentence, to be printed beside their numbers; ``weights`` as for ``measure``."""
+        border = "as wide as the scale" if self.border is None else f"of {self.border} pixels"
+        parts = [f"Protocol {self.name}: 8-bit pictures without a border {border}"]
+        if any(name.endswith("_y") or name == "niqe" for name in metrics):
+            rounding = "rounded to whole levels" if self.rounded_luma else "not rounded"
+            parts.append(f"Y of BT.601 in limited range, {rounding}, grey pictures on their raw levels")
+        if "ssim_y" in metrics:
+            parts.append(_SSIM[self.ssim])
+        given = weights or {}
+        details = {"niqe": _NIQE.format(given["niqe"].name if "niqe" in given else _OWN), **_DETAILS}
+        parts += [f"{METRICS[name].label}: {details[name]}" for name in metrics if name in details]
+        return "; ".join([*parts, "means over the pictures"]) + "."
 
 
-PROTOCOLS = {
-    "standard": Protocol(
-        "standard",
-        "PSNR-Y: 8-bit pictures, Y of BT.601 (limited range, unrounded), a border of the scale cropped, "
-        "grey pictures on raw luma, mean over the pictures",
-    ),
+_SSIM = {
+    "gaussian": "SSIM with an 11×11 Gaussian window of σ 1.5, where it fits",
+    "daala": "SSIM as in the Daala project, with a Gaussian window of σ = 1.5 · height/256, normalised at the edges",
 }
 
+_NIQE = "Y rounded, 96×96 blocks, model of pristine pictures: {}"
+_OWN = "superfine's own, whose values do not compare with the original model's"
+_LPIPS = "version 0.1 on RGB, 0 for equal pictures"
 
-def score(
-    result: NDArray[np.float32], reference: NDArray[np.float32], *, scale: int, grey: bool, protocol: str = "standard"
-) -> float:
-    """PSNR of ``result`` against ``reference`` in dB, both H×W×3 RGB in [0,1].
+_DETAILS = {
+    "ms_ssim_y": "five scales, 11×11 Gaussian window of σ 1.5 where it fits",
+    "lpips_alex": _LPIPS,
+    "lpips_vgg": _LPIPS,
+    "lpips_squeeze": _LPIPS,
+    "vgg_distance": "L1 distance of unit-length VGG19 features conv3_1 before their activation",
+    "lr_consistency": "RGB, of the result made small by MATLAB's bicubic, against the low-resolution picture, to its border",
+}
 
-    Both are clipped and rounded to 8 bits first; of a ``grey`` picture the mean of the channels is scored.
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("standard", rounded_luma=True, ssim="gaussian", border=None),
+        Protocol("srgan2017", rounded_luma=False, ssim="daala", border=4),
+    )
+}
+"""``standard``: the tables of SRCNN, VDSR, EDSR, ESRGAN and most others, which MATLAB's ``rgb2ycbcr`` and ``ssim`` made.
 
-    Raises
-    ------
-    ValueError
-        Unknown protocol, or different shapes.
-    """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
-    if grey:
-        result = np.repeat(result.mean(axis=2, keepdims=True), 3, axis=2)
-    a, b = (luma(_eight_bits(pixels), grey=grey) for pixels in (result, reference))
-    return psnr(a, b, crop=scale, data_range=255.0)
-
-
-def _eight_bits(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.rint(pixels.clip(0.0, 1.0) * np.float32(255.0)).astype(np.float64) / 255.0
+``srgan2017``: the tables of Ledig et al. 2017, whose SSIM is the Daala project's; they are for ×4.
+"""

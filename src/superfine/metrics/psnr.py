@@ -5,16 +5,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from superfine.errors import UserError
 
-def luma(pixels: NDArray[Any], *, grey: bool) -> NDArray[np.float64]:
-    """Y of BT.601 in limited range, as MATLAB's ``rgb2ycbcr`` gives it but unrounded.
+STRIP = 64
+"""Rows that are worked on at a time: what is made of them stays in the processor's cache."""
+
+
+def luma(pixels: NDArray[Any], *, grey: bool, rounded: bool = False) -> NDArray[np.float64]:
+    """Y of BT.601 in limited range, as MATLAB's ``rgb2ycbcr`` gives it.
 
     ``Y = 16 + 65.481 R + 128.553 G + 24.966 B`` for R, G, B in [0,1]. A ``grey`` picture is scored on its raw values.
 
     Parameters
     ----------
-    pixels : H×W×3 RGB in [0,1].
+    pixels : H×W×3 RGB, floats in [0,1] or uint8.
     grey : the picture is single-channel (its three channels are equal).
+    rounded : to whole levels, as MATLAB does for 8-bit pictures.
 
     Returns
     -------
@@ -22,11 +28,20 @@ def luma(pixels: NDArray[Any], *, grey: bool) -> NDArray[np.float64]:
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"luma takes H×W×3, not {pixels.shape}")
-    values = pixels.astype(np.float64)
-    if grey:
-        return values[..., 0] * 255.0
-    weighted: NDArray[np.float64] = values @ np.array([65.481, 128.553, 24.966])
-    return weighted + 16.0
+    weights = (255.0,) if grey else (65.481, 128.553, 24.966)
+    y = np.full(pixels.shape[:2], 0.0 if grey else 16.0)
+    for start in range(0, len(y), STRIP):
+        strip = y[start : start + STRIP]
+        for channel, weight in enumerate(weights):
+            values = pixels[start : start + STRIP, :, channel].astype(np.float64)
+            if pixels.dtype == np.uint8:
+                values /= 255.0
+            values *= weight
+            strip += values
+        if rounded:
+            strip += 0.5
+            np.floor(strip, out=strip)
+    return y
 
 
 def psnr(a: NDArray[Any], b: NDArray[Any], *, crop: int, data_range: float) -> float:
@@ -41,13 +56,26 @@ def psnr(a: NDArray[Any], b: NDArray[Any], *, crop: int, data_range: float) -> f
     Raises
     ------
     ValueError
-        Different shapes, or nothing left after the crop.
+        Different shapes.
+    UserError
+        Nothing is left after the crop.
     """
+    a, b = inside(a, b, crop=crop)
+    total = 0.0
+    for start in range(0, len(a), STRIP):
+        error = np.subtract(a[start : start + STRIP], b[start : start + STRIP], dtype=np.float64)
+        total += float(np.square(error, out=error).sum())
+    mse = total / a.size
+    return float("inf") if mse == 0.0 else float(10.0 * np.log10(data_range**2 / mse))
+
+
+def inside(a: NDArray[Any], b: NDArray[Any], *, crop: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both pictures without a border of ``crop`` pixels; raises as :func:`psnr`."""
     if a.shape != b.shape:
         raise ValueError(f"pictures of different shapes: {a.shape} and {b.shape}")
     if min(a.shape[:2]) <= 2 * crop:
-        raise ValueError(f"nothing of {a.shape[1]}×{a.shape[0]} pixels is left without a border of {crop}")
-    inside = (slice(crop, a.shape[0] - crop), slice(crop, a.shape[1] - crop))
-    error = a[inside].astype(np.float64) - b[inside].astype(np.float64)
-    mse = float(np.mean(error * error))
-    return float("inf") if mse == 0.0 else float(10.0 * np.log10(data_range**2 / mse))
+        raise UserError(
+            f"a picture of {a.shape[1]}×{a.shape[0]}: nothing is left without its border of {crop}; leave it out"
+        )
+    rows, columns = (slice(crop, length - crop) for length in a.shape[:2])
+    return a[rows, columns], b[rows, columns]

@@ -50,6 +50,12 @@ class Card:
         Output pixels for each input pixel, along one side.
     radius
         Receptive-field radius in low-resolution pixels: no output depends on an input pixel further away.
+    halo
+        For a network of a large radius, what a tile needs to carry on each side, in the same pixels: measured, so that what
+        is left out changes no output by as much as half a level of eight bits. None where it was not measured.
+    multiple
+        A tile must begin at a multiple of this many pixels, counted from the picture's first row and column, because the
+        network puts pixels together in cells of this side.
     variants
         In order; the graph's external data lies in the first one's file.
     files
@@ -62,19 +68,28 @@ class Card:
     config: dict[str, Any]
     scale: int
     radius: int
+    halo: int | None = None
+    multiple: int = 1
     variants: dict[str, Variant]
     licence: str
     files: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def margin(self) -> int:
+        """What a tile carries on each side: the halo where it was measured, else the radius."""
+        return self.radius if self.halo is None else self.halo
+
     def to_json(self) -> str:
-        """The text of ``model.json``: indented, keys in the order of the fields.
+        """The text of ``model.json``: indented, keys in the order of the fields; ``halo`` and ``multiple`` where they say
+        something, so that a model that needs neither is read by every version.
 
         Raises
         ------
         ValueError
             A number that is not finite, which JSON cannot hold.
         """
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        data = {key: value for key, value in asdict(self).items() if key not in _OPTIONAL or value != _OPTIONAL[key]}
+        return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, file: Path) -> "Card":
@@ -94,7 +109,7 @@ class Card:
             raise UserError(f"{file}: not a model's card; give a folder written by `superfine models publish`")
         if data["format"] != FORMAT:
             raise UserError(f"{file}: format {data['format']!r}, this superfine reads {FORMAT}; update superfine")
-        _check(data, _CARD, f"{file}")
+        _check(data, _CARD | {key: int for key in _OPTIONAL if key in data}, f"{file}")
         for name, entry in data["variants"].items():
             _check(entry, _VARIANT, f"{file}: variant {name!r}")
         card = cls(**(data | {"variants": {name: Variant(**entry) for name, entry in data["variants"].items()}}))
@@ -104,6 +119,11 @@ class Card:
     def _check_values(self, file: Path) -> None:
         if self.scale < 1 or self.radius < 0:
             raise UserError(f"{file}: scale {self.scale}, radius {self.radius}: impossible; copy the model again")
+        if not 0 <= self.margin <= self.radius or not 1 <= self.multiple <= self.radius + 1:
+            raise UserError(
+                f"{file}: halo {self.halo}, multiple {self.multiple}: impossible with the radius {self.radius}; "
+                "copy the model again"
+            )
         if not self.variants:
             raise UserError(f"{file}: names no variant; publish the model again")
         weights = [variant.file for variant in self.variants.values()]
@@ -130,6 +150,8 @@ _CARD: dict[str, type] = {
     "licence": str,
     "files": dict,
 }
+_OPTIONAL: dict[str, int | None] = {"halo": None, "multiple": 1}
+"""Whole numbers that a card need not hold, and what their absence means."""
 _VARIANT: dict[str, type] = {"file": str, "description": str, "training": dict, "measured": list}
 _KINDS = {int: "a whole number", str: "text", dict: "an object", list: "a list"}
 

@@ -105,7 +105,7 @@ class RRDBNet(nn.Module):
 
     At ×2 the picture is unshuffled in cells of 2×2 pixels, counted from its first row and column; an odd side is continued by
     its edge pixel and what this adds is cut off the result. A window of a larger picture therefore gives the same as the whole
-    only where it begins at an even row and column.
+    only where it begins at an even row and column: at a multiple of ``multiple``.
 
     Initialisation (§3.1 asks for a smaller one): He et al. 2015 for LeakyReLU, the convolutions of the blocks × 0.1 where
     no batch norm follows, which would undo it, and the last convolution × 0.1.
@@ -115,9 +115,9 @@ class RRDBNet(nn.Module):
         super().__init__()
         self.config = config
         self.scale = config.scale
-        self.unshuffle = 4 // config.scale
+        self.multiple = 4 // config.scale
         width, batch_norm = config.channels, config.batch_norm
-        self.conv_first = nn.Conv2d(3 * self.unshuffle**2, width, 3, padding=1)
+        self.conv_first = nn.Conv2d(3 * self.multiple**2, width, 3, padding=1)
         self.body = nn.Sequential(*(_block(config) for _ in range(config.blocks)))
         self.conv_body = _conv(width, width, batch_norm=batch_norm)
         self.conv_up1 = _up(width, config.upsampler)
@@ -138,14 +138,14 @@ class RRDBNet(nn.Module):
         upsampler.initialise([*self.conv_up1.modules(), *self.conv_up2.modules()], config.upsampler, _SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self.conv_first(x if self.unshuffle == 1 else F.pixel_unshuffle(pad_even(x), 2))
+        features = self.conv_first(x if self.multiple == 1 else F.pixel_unshuffle(pad_even(x), 2))
         features = features + self.conv_body(self.body(features))
         for conv in (self.conv_up1, self.conv_up2):
             if self.config.upsampler == "nearest":
                 features = F.interpolate(features, scale_factor=2.0, mode="nearest")
             features = self.act(conv(features))
         hr: Tensor = self.conv_last(self.act(self.conv_hr(features)))
-        return hr if self.unshuffle == 1 else crop_to_double(hr, x)
+        return hr if self.multiple == 1 else crop_to_double(hr, x)
 
 
 # Both depend on the picture's size, which a trace of the network cannot show, so the trace keeps them whole.

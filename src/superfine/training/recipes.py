@@ -5,7 +5,8 @@ on, besides the pack, the seed, the weights it starts from and the feature weigh
 """
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from superfine.data.degrade import DEGRADATIONS
 from superfine.errors import UserError
@@ -256,6 +257,8 @@ def recipe(name: str) -> PixelRecipe:
 def override(base: Any, settings: dict[str, str]) -> Any:
     """A copy of the recipe ``base`` with settings given as text, such as ``{"network.channels": "64", "steps": "1000"}``.
 
+    ``none`` stands for None in those that may be None.
+
     Raises
     ------
     UserError
@@ -275,29 +278,37 @@ def override(base: Any, settings: dict[str, str]) -> Any:
 
 def _replaced(value: Any, tree: dict[str, Any], prefix: str) -> Any:
     """All settings are replaced at once, so that values which belong together can change together."""
-    names = [entry.name for entry in fields(value)]
+    kinds = {entry.name: entry.type for entry in fields(value)}
     changes = {}
     for name, new in tree.items():
         key = prefix + name
-        if name not in names:
-            raise UserError(f"--set {key}: there is no setting {name!r}; choose one of {', '.join(names)}")
+        if name not in kinds:
+            raise UserError(f"--set {key}: there is no setting {name!r}; choose one of {', '.join(kinds)}")
         current = getattr(value, name)
         if is_dataclass(current) != isinstance(new, dict):
             raise UserError(f"--set {key}: does not name one value; see superfine train --help")
-        changes[name] = _replaced(current, new, key + ".") if isinstance(new, dict) else _parsed(current, key, new)
+        if isinstance(new, dict):
+            changes[name] = _replaced(current, new, key + ".")
+        else:
+            changes[name] = _parsed(current, get_args(kinds[name]), key, new)
     return replace(value, **changes)
 
 
-def _parsed(current: Any, key: str, text: str) -> Any:
-    """``text`` as a value of the type of ``current``."""
+def _parsed(current: Any, choices: tuple[Any, ...], key: str, text: str) -> Any:
+    """``text`` as a value of the type of ``current``, or of that which it may have besides None."""
+    if NoneType in choices and text.strip().lower() == "none":
+        return None
+    kind = next(choice for choice in choices if choice is not NoneType) if current is None else type(current)
     try:
-        if isinstance(current, bool):
+        if kind is bool:
             return {"true": True, "false": False}[text.lower()]
-        if isinstance(current, tuple):
+        if kind is tuple:
             parts = [part.strip() for part in text.split(",") if part.strip()]
             if all(isinstance(entry, str) for entry in current) and current:
                 return tuple(parts)
             return tuple(float(part) for part in parts)
-        return int(text) if current is None else type(current)(text)
+        return kind(text)
     except (KeyError, ValueError):
-        raise UserError(f"--set {key}={text}: is not a value like {current!r}; give one of that kind") from None
+        other = ", or none" if NoneType in choices else ""
+        example = f"a value like {current!r}" if current is not None else f"of the kind {kind.__name__}"
+        raise UserError(f"--set {key}={text}: is not {example}; give one of that kind{other}") from None

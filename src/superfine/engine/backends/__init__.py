@@ -39,6 +39,11 @@ class Backend(Protocol):
         """Map N×H×W×3 RGB in [0,1] to N×sH×sW×3 RGB, near [0,1], not clipped; float32.
 
         The result is valid until the next call, which may overwrite it.
+
+        Raises
+        ------
+        MemoryError
+            The device has no memory for windows of this size; it is ready for smaller ones.
         """
 
     def in_float32(self) -> "Backend":

@@ -22,6 +22,9 @@ MEMORY = 2**30
 LARGEST_AREA = 560**2
 """Larger windows than this save little halo, and delay the first strip."""
 
+_NO_MEMORY = ("std::bad_alloc", "Failed to allocate")
+"""What OpenVINO says where the host has no memory: its allocator, and the CPU plugin's."""
+
 
 class OpenVino:
     """A network on the CPU. One run uses all cores (measured: as fast as several runs at once, with less memory)."""
@@ -45,16 +48,28 @@ class OpenVino:
 
     def run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`superfine.engine.backends.Backend`."""
-        request = self._requests.get(windows.shape)
-        if request is None:
-            request = self._compile(windows.shape)
-            self._requests[windows.shape] = request
-            if len(self._requests) > KEPT_SHAPES:
-                self._requests.popitem(last=False)
-        self._requests.move_to_end(windows.shape)
-        result = request.infer([np.ascontiguousarray(windows)], share_inputs=True, share_outputs=True)
+        try:
+            result = self._request(windows.shape).infer(
+                [np.ascontiguousarray(windows)], share_inputs=True, share_outputs=True
+            )
+        except RuntimeError as error:
+            if not any(sign in str(error) for sign in _NO_MEMORY):
+                raise
+            self._requests.clear()
+            height, width = windows.shape[1:3]
+            raise MemoryError(f"{self.device}: no memory for windows of {width} × {height} pixels") from None
         output: NDArray[np.float32] = result[0]
         return output
+
+    def _request(self, shape: tuple[int, ...]) -> ov.InferRequest:
+        request = self._requests.get(shape)
+        if request is None:
+            request = self._compile(shape)
+            self._requests[shape] = request
+            if len(self._requests) > KEPT_SHAPES:
+                self._requests.popitem(last=False)
+        self._requests.move_to_end(shape)
+        return request
 
     def in_float32(self) -> "OpenVino":
         """See :class:`superfine.engine.backends.Backend`."""

@@ -57,24 +57,23 @@ class Torch:
         self._set_precision(_half(kind))
 
     def run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`superfine.engine.backends.Backend`.
-
-        Raises
-        ------
-        UserError
-            The GPU's memory is too small for a window.
-        """
+        """See :class:`superfine.engine.backends.Backend`."""
         try:
-            with torch.inference_mode():
-                # N×H×W×3 seen as N×3×H×W is what torch calls channels_last, so nothing is moved.
-                picture = torch.from_numpy(np.ascontiguousarray(windows)).to(self._kind).permute(0, 3, 1, 2)
-                result = self._compute(picture)
-                output: NDArray[np.float32] = result.permute(0, 2, 3, 1).float().contiguous().cpu().numpy()
-        except torch.OutOfMemoryError:
-            height, width = windows.shape[1:3]
-            raise UserError(
-                f"device {self.device}: no memory for a window of {width}×{height} pixels; give a smaller --tile"
-            ) from None
+            return self._run(windows)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # Outside the block above, where the error's traceback would keep all that had been computed alive.
+        if self._kind != "cpu":
+            torch.get_device_module(self._kind).empty_cache()
+        raise MemoryError(f"{self.device}: no memory for windows of {windows.shape[2]} × {windows.shape[1]} pixels")
+
+    def _run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            # N×H×W×3 seen as N×3×H×W is what torch calls channels_last, so nothing is moved.
+            picture = torch.from_numpy(np.ascontiguousarray(windows)).to(self._kind).permute(0, 3, 1, 2)
+            result = self._compute(picture)
+            output: NDArray[np.float32] = result.permute(0, 2, 3, 1).float().contiguous().cpu().numpy()
         return output
 
     def in_float32(self) -> "Torch":
@@ -103,6 +102,15 @@ class Torch:
             for name in step.done:
                 del values[name]
         return values[self._graph.output]
+
+
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED", "Invalid buffer size")
+"""In the messages of MPS, of the CPU's allocator (Windows, others), of cuBLAS and cuDNN, and of MPS for a single tensor."""
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """CUDA's allocator has its own exception, a RuntimeError too; all others only say it."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _NO_MEMORY)
 
 
 def _half(kind: str) -> torch.dtype:

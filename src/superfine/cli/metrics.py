@@ -1,0 +1,66 @@
+"""``superfine metrics``: what can be measured, and NIQE's model of pristine photographs."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+app = App(name="metrics", help="List the metrics, fit NIQE's model of pristine photographs.")
+
+
+@app.default
+def default() -> int:
+    """List the metrics."""
+    return list_metrics()
+
+
+@app.command(name="list")
+def list_metrics() -> int:
+    """List the metrics: name, label, which direction is better, what it looks at, what it needs."""
+    from superfine.metrics import METRICS
+
+    rows = [("name", "label", "better", "compares with", "needs")]
+    for metric in METRICS.values():
+        better = "higher" if metric.higher_is_better else "lower"
+        against = "original" if metric.reference else "input" if metric.name == "lr_consistency" else "nothing"
+        rows.append((metric.name, metric.label, better, against, ", ".join(sorted(metric.needs))))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+@app.command
+def fit_niqe(
+    folder: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    every: int = 1,
+    description: str = "",
+) -> int:
+    """Fit NIQE's model to photographs without visible faults, from their sharp blocks.
+
+    Parameters
+    ----------
+    folder
+        The photographs; folders in it are searched too.
+    out
+        The model to write, a .safetensors file; an existing one is replaced.
+    every
+        Take every so manieth photograph.
+    description
+        What the photographs are, kept in the model.
+    """
+    from superfine.cli.progress import bar
+    from superfine.errors import UserError
+    from superfine.metrics import fit_niqe as fit
+    from superfine.metrics import write_pristine
+
+    if out.suffix != ".safetensors":
+        raise UserError(f"{out}: a model is a .safetensors file; give such a name")
+    with bar("fitting", "photographs") as progress:
+        model = fit(folder, every=every, description=description or folder.resolve().name, progress=progress)
+    write_pristine(model, out)
+    print(f"{out}: {model.about['blocks']} sharp blocks of {model.about['photographs']} photographs")
+    return 0

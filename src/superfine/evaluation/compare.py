@@ -1,0 +1,270 @@
+"""A contact sheet for choosing a model: one crop of a photograph, enlarged by each model at each position of its dial."""
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from superfine import zoo
+from superfine.engine import Model, load
+from superfine.errors import UserError
+from superfine.evaluation.figures.crops import Box, most_detailed
+from superfine.images import Metadata, Picture, imresize, read
+from superfine.modelfile import Card, open_model
+
+Pixels = NDArray[np.float32]
+
+CROP = (80, 64)
+"""Width and height of the crop that is chosen, in pixels of the photograph."""
+
+LARGEST = 512
+"""Side of the largest crop, in pixels of the photograph: a sheet is looked at, not printed as a poster."""
+
+PANEL = 240
+"""Pixels that a panel is wide at least; smaller ones are enlarged by repeating pixels, so that their labels fit."""
+
+COLUMNS = 4
+"""Panels in a row, where no dial asks for more."""
+
+MARGIN = 4
+"""Pixels around a crop that bicubic interpolation looks at, and more."""
+
+DIALS = (0.0, 0.25, 0.5, 0.75, 1.0)
+GAP = 12
+FONT = "sans 9"
+FRAMES = ((0.0, 3), (1.0, 2))  # grey level and outer edge of two lines around the crop, as one of them shows anywhere
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of the sheet, H×W×3 RGB in [0,1], with its label."""
+
+    label: str
+    pixels: Pixels
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The sheet, the crop that it shows, and how many enlargements are on it."""
+
+    sheet: Picture
+    crop: Box
+    enlargements: int
+
+
+def compare(
+    photo: Path,
+    models: Sequence[str] = (),
+    *,
+    dials: Sequence[float] = DIALS,
+    crop: Box | None = None,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Comparison:
+    """Enlarge a crop of ``photo`` by each model at each position of its dial, and lay the results side by side.
+
+    A model with the variants ``fidelity`` and ``texture`` has a row of its own, a panel for each position of the dial. Of any
+    other each variant has a panel. Beside them stand the photograph with the crop's frame, the crop itself with its pixels
+    repeated, and MATLAB's bicubic. Only the crop and the receptive field around it are computed; the panels are what
+    enlarging the whole photograph gives there. Panels of models of a smaller scale than the largest are enlarged to its size:
+    pixels repeated where that is a whole factor, else by bicubic.
+
+    Parameters
+    ----------
+    models
+        Names of bundled models and model folders; all bundled ones, if empty.
+    dials
+        Positions from 0 to 1, in the order of the columns.
+    crop
+        In pixels of the (upright) photograph; the most detailed one if left out.
+    progress
+        Called with the enlargements done, and all.
+
+    Raises
+    ------
+    UserError
+        A photograph, model, device or dial that cannot be used; a crop that is too large or beyond the photograph.
+    """
+    given = list(dict.fromkeys(models)) or list(zoo.catalogue())
+    cards = {name: open_model(zoo.find(name)).card for name in given}
+    for dial in dials:
+        if not 0 <= dial <= 1:
+            raise UserError(f"dial {dial:g}: outside 0 to 1; give numbers between, such as 0,0.5,1")
+    picture = read(photo)
+    height, width, _ = picture.pixels.shape
+    if crop is None:
+        crop = most_detailed(picture.pixels, *CROP)
+    if max(crop.width, crop.height) > LARGEST:
+        raise UserError(f"crop {crop}: too large for a contact sheet; give up to {LARGEST}×{LARGEST} pixels")
+    crop.check(width, height, str(photo))
+
+    settings = {name: _settings(card, dials) for name, card in cards.items()}
+    scale = max(card.scale for card in cards.values())
+    done, total = 0, sum(len(positions) for positions in settings.values())
+    progress(done, total)
+    rows: list[list[Panel]] = [_references(picture, photo.name, crop, scale)]
+    for name, positions in settings.items():
+        panels = []
+        for position in positions:
+            model = load(name, device=device, dial=position)
+            panels.append(Panel(_label(name, cards[name], position, scale), _fitted(model, picture, crop, scale)))
+            done += 1
+            progress(done, total)
+        if _has_dial(cards[name]):
+            rows.append(panels)
+        else:
+            rows[0] += panels
+    sheet = _sheet(rows, max(COLUMNS, len(dials) if len(rows) > 1 else 0))
+    profile = Metadata(icc=picture.metadata.icc)
+    return Comparison(Picture(sheet, grey=picture.grey, metadata=profile), crop, total)
+
+
+def enlarged(model: Model, pixels: Pixels, crop: Box) -> Pixels:
+    """What ``model`` makes of ``crop``, as if it enlarged the whole picture, but computing no more than it has to.
+
+    Parameters
+    ----------
+    pixels
+        The whole picture, H×W×3 or ×4, float32 in [0,1].
+
+    Returns
+    -------
+    NDArray
+        sh×sw×3 or ×4 for a crop of w×h.
+    """
+    margin, multiple, s = model.card.margin, model.card.multiple, model.scale
+    top, left = (max(0, start - margin) // multiple * multiple for start in (crop.y, crop.x))
+    around = pixels[top : crop.y + crop.height + margin, left : crop.x + crop.width + margin]
+    return model.upscale(around)[
+        s * (crop.y - top) : s * (crop.y - top + crop.height), s * (crop.x - left) : s * (crop.x - left + crop.width)
+    ]
+
+
+def _has_dial(card: Card) -> bool:
+    return "texture" in card.variants and len(card.variants) > 1
+
+
+def _settings(card: Card, dials: Sequence[float]) -> list[float | str]:
+    """Positions of the dial, or the names of the variants."""
+    return list(dials) if _has_dial(card) else list(card.variants)
+
+
+def _label(name: str, card: Card, position: float | str, scale: int) -> str:
+    label = name if name == card.name else f"{card.name} ({name})"
+    if not isinstance(position, str):
+        label += f"\ndial {position:g}"
+    elif len(card.variants) > 1:
+        label += f"\n{position}"
+    return label if card.scale == scale else f"{label}, ×{card.scale}"
+
+
+def _references(picture: Picture, name: str, crop: Box, scale: int) -> list[Panel]:
+    top, left = (max(0, start - MARGIN) for start in (crop.y, crop.x))
+    around = _rgba(picture)[top : crop.y + crop.height + MARGIN, left : crop.x + crop.width + MARGIN]
+    bicubic = imresize(around, scale=float(scale)).clip(0, 1)[scale * (crop.y - top) :, scale * (crop.x - left) :]
+    height, width = scale * crop.height, scale * crop.width
+    repeated = _repeated(_on_white(_rgba(picture)[crop.slices]), scale)
+    return [
+        Panel(
+            f"{name}\n{crop.width}×{crop.height} pixels at {crop.x}, {crop.y}", _overview(picture, crop, width, height)
+        ),
+        Panel("input, its pixels repeated", repeated),
+        Panel("bicubic", _on_white(bicubic[:height, :width])),
+    ]
+
+
+def _fitted(model: Model, picture: Picture, crop: Box, scale: int) -> Pixels:
+    large = _on_white(enlarged(model, _rgba(picture), crop))
+    if picture.grey:
+        large = np.repeat(large.mean(axis=2, keepdims=True), 3, axis=2)
+    if scale % model.scale == 0:
+        return _repeated(large, scale // model.scale)
+    return imresize(large, size=(scale * crop.height, scale * crop.width)).clip(0, 1)
+
+
+def _rgba(picture: Picture) -> Pixels:
+    if picture.alpha is None:
+        return picture.pixels
+    return np.concatenate((picture.pixels, picture.alpha[..., None]), axis=2)
+
+
+def _on_white(pixels: Pixels) -> Pixels:
+    if pixels.shape[2] == 3:
+        return pixels
+    opacity = pixels[..., 3:].clip(0, 1)
+    laid: Pixels = pixels[..., :3] * opacity + (1 - opacity)
+    return laid
+
+
+def _repeated(pixels: Pixels, times: int) -> Pixels:
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _overview(picture: Picture, crop: Box, width: int, height: int) -> Pixels:
+    """The photograph, fitted into a panel, with a frame around the crop."""
+    pixels = picture.pixels if picture.alpha is None else _on_white(_rgba(picture))
+    factor = min(width / pixels.shape[1], height / pixels.shape[0])
+    small = imresize(pixels, size=tuple(max(1, round(factor * side)) for side in pixels.shape[:2])).clip(0, 1)
+    top, left = round(factor * crop.y), round(factor * crop.x)
+    bottom, right = round(factor * (crop.y + crop.height)), round(factor * (crop.x + crop.width))
+    framed = small.copy()
+    for level, outside in FRAMES:
+        framed[max(0, top - outside) : bottom + outside, max(0, left - outside) : right + outside] = level
+    framed[top:bottom, left:right] = small[top:bottom, left:right]
+    return framed
+
+
+def _sheet(rows: list[list[Panel]], columns: int) -> Pixels:
+    """Rows of panels on white; one that is longer than ``columns`` goes on below."""
+    lines = [row[i : i + columns] for row in rows for i in range(0, len(row), columns)]
+    shown = max(panel.pixels.shape[1] for row in rows for panel in row)
+    zoom = math.ceil(PANEL / shown)
+    width = zoom * shown
+    drawn = []
+    for line in lines:
+        pictures = [_repeated(panel.pixels, zoom) for panel in line]
+        texts = [_text(panel.label, width) for panel in line]
+        tall, deep = max(len(picture) for picture in pictures), max(len(text) for text in texts)
+        cells = [
+            _padded(
+                np.concatenate([_padded(text, deep + 4, width), _padded(picture, tall + GAP, width)]), None, width + GAP
+            )
+            for text, picture in zip(texts, pictures, strict=True)
+        ]
+        drawn.append(np.concatenate(cells, axis=1))
+    across = max(line.shape[1] for line in drawn)
+    body = np.concatenate([_padded(line, None, across) for line in drawn])
+    return np.pad(body, ((GAP, 0), (GAP, 0), (0, 0)), constant_values=1.0)
+
+
+def _padded(pixels: Pixels, height: int | None, width: int) -> Pixels:
+    """White added below and to the right."""
+    down = 0 if height is None else height - pixels.shape[0]
+    return np.pad(pixels, ((0, down), (0, width - pixels.shape[1]), (0, 0)), constant_values=1.0)
+
+
+def _text(text: str, width: int) -> Pixels:
+    """Black text on white, h×width×3, wrapped where it is too long."""
+    try:
+        # Pango reads the text as markup.
+        image = pyvips.Image.text(
+            html.escape(_shown(text), quote=False), font=FONT, width=width, wrap="word-char", dpi=96
+        )
+    except pyvips.Error as error:
+        cause = " ".join(str(error).split())
+        raise UserError(f"libvips cannot draw text here ({cause}); install a font such as DejaVu Sans") from None
+    ink = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width)[:, :width] / 255
+    # libvips cuts away what is empty above the letters, which differs from text to text.
+    paper = np.ones((image.yoffset + image.height, width, 3), np.float32)
+    paper[image.yoffset :, : ink.shape[1]] -= ink[:, :, None]
+    return paper
+
+
+def _shown(text: str) -> str:
+    """Names may hold characters that no font shows, and bytes that are no text."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

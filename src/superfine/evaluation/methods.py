@@ -1,0 +1,311 @@
+"""What can be scored: interpolations, models with their variants and dial, and folders of pictures that are ready-made."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from superfine import zoo
+from superfine.engine import load
+from superfine.engine.backends import BACKENDS
+from superfine.errors import UserError
+from superfine.evaluation.cache import key
+from superfine.evaluation.score import folder_name
+from superfine.evaluation.sets import BenchmarkSet, Item, Pixels, ambiguous, has_colours, matched, pictures_in, sha256
+from superfine.images import imresize, is_picture, read
+from superfine.metrics import Pair
+from superfine.modelfile import GRAPH, ModelFolder, encode, open_model
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+RESERVED = ("HR", "LR")
+"""What the folders of the originals and their twins are called, beside those of the methods."""
+
+
+BESIDE_RESULTS = ("name", "licence", "variants", "files")
+"""What of a card changes no result; of the files, the ones in use are hashed by themselves."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A large picture, float32 RGB H×W×3, and what to know of it."""
+
+    pixels: Pixels
+    note: str = ""
+
+
+Produce = Callable[[BenchmarkSet, Item, Pair], Result]
+
+
+class Method(Protocol):
+    """One way to large pictures.
+
+    Attributes
+    ----------
+    name
+        In tables, unique among the methods of an evaluation.
+    recipe
+        The name by which published rows are found, or nothing.
+    scale
+        Output pixels for each input pixel along one side; None if any.
+    computes
+        Whether a result depends on the low-resolution picture and takes time, or is ready-made.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def scale(self) -> int | None: ...
+    @property
+    def computes(self) -> bool: ...
+
+    def fingerprint(self, bench: BenchmarkSet, item: Item) -> str:
+        """All, beside the low-resolution picture, that the result depends on; a UserError if there is no result."""
+
+    def hash(self, sets: Sequence[BenchmarkSet]) -> str:
+        """SHA-256 of the method; of ready-made pictures, that of all that ``sets`` ask for."""
+
+    def ready(self) -> Produce:
+        """Load what is needed. The function is called from one thread, and raises a UserError where a picture fails."""
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """A baseline: MATLAB's ``imresize`` with one of its kernels, clipped to [0,1]."""
+
+    kernel: str
+    scale: int | None = None
+    computes: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.kernel
+
+    @property
+    def recipe(self) -> str:
+        return self.kernel
+
+    def fingerprint(self, bench: BenchmarkSet, item: Item) -> str:
+        """See :class:`Method`."""
+        return f"imresize {self.kernel}"
+
+    def hash(self, sets: Sequence[BenchmarkSet]) -> str:
+        """See :class:`Method`."""
+        return hashlib.sha256(f"imresize {self.kernel}".encode()).hexdigest()
+
+    def ready(self) -> Produce:
+        """See :class:`Method`."""
+        return lambda bench, item, pair: Result(
+            imresize(pair.lr, scale=float(bench.scale), kernel=self.kernel).clip(0.0, 1.0)
+        )
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model folder at one position of its dial; ``digest`` is that of its graph, of the weights at this position,
+    and of what else of its card the results depend on."""
+
+    name: str
+    folder: ModelFolder
+    dial: float | str
+    device: str
+    digest: str
+    computes: bool = True
+
+    @property
+    def scale(self) -> int:
+        return self.folder.card.scale
+
+    @property
+    def variant(self) -> str | None:
+        """The variant that the dial points at; None for a mixture."""
+        variants = self.folder.card.variants
+        if isinstance(self.dial, str):
+            return self.dial
+        ends = {0.0: "fidelity" if "fidelity" in variants else next(iter(variants)), 1.0: "texture"}
+        return ends.get(self.dial)
+
+    @property
+    def recipe(self) -> str:
+        """Of its training, as the card tells; nothing for a mixture, or for a model that was imported."""
+        if self.variant is None:
+            return ""
+        return str(self.folder.card.variants[self.variant].training.get("name", ""))
+
+    def fingerprint(self, bench: BenchmarkSet, item: Item) -> str:
+        """See :class:`Method`."""
+        return f"{self.digest} {self.device}"
+
+    def hash(self, sets: Sequence[BenchmarkSet]) -> str:
+        """See :class:`Method`."""
+        return self.digest
+
+    def ready(self) -> Produce:
+        """See :class:`Method`."""
+        model = load(self.folder.path, device=self.device, dial=self.dial)
+
+        def produce(bench: BenchmarkSet, item: Item, pair: Pair) -> Result:
+            notices: list[str] = []
+            pixels: Pixels = np.concatenate(list(model.strips(pair.lr, notice=notices.append)), dtype=np.float32)
+            return Result(pixels, "; ".join(dict.fromkeys(notices)))
+
+        return produce
+
+
+@dataclass(frozen=True)
+class ReadyMade:
+    """A folder of pictures from any other tool, found by their names (see :func:`superfine.evaluation.sets.matched`).
+
+    The pictures of a set are looked for in the folder of its name inside, if there is one, else in the folder itself.
+    """
+
+    name: str
+    path: Path
+    recipe: str = ""
+    scale: int | None = None
+    computes: bool = False
+    _files: dict[str, dict[str, list[Path]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def fingerprint(self, bench: BenchmarkSet, item: Item) -> str:
+        """See :class:`Method`."""
+        return sha256(self._file(bench, item))
+
+    def hash(self, sets: Sequence[BenchmarkSet]) -> str:
+        """See :class:`Method`."""
+        digest = hashlib.sha256()
+        for bench in sets:
+            for item in bench.items:
+                with suppress(UserError):
+                    digest.update(f"{bench.name} {item.name} {self.fingerprint(bench, item)}\n".encode())
+        return digest.hexdigest()
+
+    def ready(self) -> Produce:
+        """See :class:`Method`."""
+        return self._read
+
+    def _read(self, bench: BenchmarkSet, item: Item, pair: Pair) -> Result:
+        file = self._file(bench, item)
+        picture = read(file)
+        height, width = picture.pixels.shape[:2]
+        if picture.pixels.shape != pair.hr.shape:
+            wanted = f"{pair.hr.shape[1]}×{pair.hr.shape[0]}"
+            raise UserError(f"{file}: is {width}×{height}, its original {wanted}; make it {bench.scale} times as large")
+        if pair.grey and has_colours(picture.pixels):
+            return Result(picture.pixels, "in colour, its original is grey: scored on the mean of its channels")
+        if picture.grey and not pair.grey and has_colours(pair.hr):
+            raise UserError(f"{file}: is grey, its original is in colour; write it in colour")
+        return Result(picture.pixels)
+
+    def _file(self, bench: BenchmarkSet, item: Item) -> Path:
+        folder = self._folder(bench.name)
+        if bench.name not in self._files:
+            self._files[bench.name], _ = matched(pictures_in(folder), [item.name for item in bench.items])
+        files = self._files[bench.name][item.name]
+        if len(files) == 1:
+            return files[0]
+        raise UserError(ambiguous(files, item.name) or f"{folder}: has no picture of {item.name}; add {item.name}.png")
+
+    def _folder(self, set: str) -> Path:
+        # Compared without case: "set5" is a common name for Set5.
+        inside = {path.name.casefold(): path for path in self.path.iterdir() if path.is_dir()}
+        return inside.get(set.casefold(), self.path)
+
+
+def open_methods(given: Sequence[str], *, device: str = "auto") -> tuple[Method, ...]:
+    """Understand what was given; no network is loaded yet.
+
+    Parameters
+    ----------
+    given
+        ``nearest``, ``bilinear``, ``bicubic``; a bundled model, or a model folder, perhaps with a variant or a position of
+        the dial behind a colon (``compact-x4:texture``, ``compact-x4:0.6``); a folder of pictures.
+    device
+        For the networks, see :func:`superfine.load`.
+
+    Raises
+    ------
+    UserError
+        None of these; a damaged model; an unknown device, variant or position of the dial; one method given twice.
+    """
+    if device not in BACKENDS:
+        raise UserError(f"device {device}: unknown; choose one of {', '.join(BACKENDS)}")
+    methods: list[Method] = []
+    taken = {name.casefold() for name in RESERVED}
+    for text in given:
+        method = _opened(text, device)
+        if folder_name(method.name).casefold() in taken:
+            # Two folders may hold models, or pictures, of one name.
+            method = _renamed(method, text)
+        if folder_name(method.name).casefold() in taken:
+            raise UserError(f"{text}: another method is called {method.name} too; give each once, or rename a folder")
+        taken.add(folder_name(method.name).casefold())
+        methods.append(method)
+    return tuple(methods)
+
+
+def common_scale(methods: Sequence[Method], asked: int | None = None) -> int:
+    """The scale of all models; ``asked``, or 4, if there are none.
+
+    Raises
+    ------
+    UserError
+        Models of different scales, or of another than was asked for.
+    """
+    scales = {method.scale: method.name for method in methods if method.scale is not None}
+    if asked is not None and asked < 1:
+        raise UserError(f"--scale {asked}: must be 1 or more")
+    for scale, name in scales.items():
+        if asked not in (None, scale):
+            raise UserError(f"{name}: enlarges {scale} times, not {asked}; leave out --scale or the model")
+    if len(scales) > 1:
+        both = ", ".join(f"{name} {scale} times" for scale, name in scales.items())
+        raise UserError(f"models of different scales ({both}) do not compare; evaluate them one by one")
+    return next(iter(scales), asked or 4)
+
+
+def _opened(text: str, device: str) -> Method:
+    if text in INTERPOLATIONS:
+        return Interpolation(text)
+    path, dial = _model_and_dial(text)
+    if dial is None and _holds_pictures(path):
+        return ReadyMade(path.resolve().name, path)
+    folder = open_model(path)
+    position = 0.0 if dial is None else _number(dial)
+    weights = encode(folder.dialled(position))
+    facts = {name: value for name, value in vars(folder.card).items() if name not in BESIDE_RESULTS}
+    digest = key(graph=folder.card.files[GRAPH], weights=hashlib.sha256(weights).hexdigest(), **facts)
+    name = folder.card.name if dial is None else f"{folder.card.name}:{dial}"
+    return Network(name, folder, position, device, digest)
+
+
+def _model_and_dial(text: str) -> tuple[Path, str | None]:
+    # A path may hold a colon itself, as Windows' do.
+    model, colon, dial = text.rpartition(":")
+    if not colon or text in zoo.MODELS or Path(text).exists():
+        return zoo.find(text), None
+    return zoo.find(model), dial
+
+
+def _number(dial: str) -> float | str:
+    try:
+        return float(dial)
+    except ValueError:
+        return dial
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether a folder is no model or run, and holds pictures, or folders with pictures."""
+    if not path.is_dir() or any((path / name).exists() for name in ("model.json", "run.json")):
+        return False
+    inside = list(path.iterdir())
+    folders = [entry for entry in inside if entry.is_dir()]
+    return any(map(is_picture, inside)) or any(is_picture(file) for folder in folders for file in folder.iterdir())
+
+
+def _renamed(method: Method, name: str) -> Method:
+    return replace(method, name=name) if isinstance(method, Network | ReadyMade) else method

@@ -1,0 +1,236 @@
+"""Benchmark sets: a folder's originals, their low-resolution twins, and what is wrong with single pictures."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superfine.errors import UserError
+from superfine.images import Picture, imresize, is_picture, read
+from superfine.metrics import Pair
+
+Pixels = NDArray[np.float32]
+
+HR_FOLDERS = ("HR", "GT", "GTmod12")
+LR_FOLDERS = ("LRbicx{scale}", "LR_bicubic/X{scale}", "LR")
+"""Where the originals and their twins are looked for inside the folder of a set, the first that is there."""
+
+_ORIGINAL = re.compile(r"[-_](HR|GT)$")
+_SEPARATORS = "-_@. "
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a set: its files, or why it cannot be used. Without ``lr``, the twin is made from ``hr``."""
+
+    name: str
+    hr: Path | None
+    lr: Path | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class BenchmarkSet:
+    """The pictures of a folder, in the order of their names."""
+
+    name: str
+    scale: int
+    items: tuple[Item, ...]
+    _hashes: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def fingerprint(self, item: Item) -> tuple[str, str]:
+        """SHA-256 of the original's file and of its twin's; ``made`` for a twin that is made here.
+
+        Raises
+        ------
+        UserError
+            The item has a problem, or a file cannot be read.
+        """
+        if item.problem or item.hr is None:
+            raise UserError(item.problem)
+        return self._sha256(item.hr), "made" if item.lr is None else self._sha256(item.lr)
+
+    def _sha256(self, file: Path) -> str:
+        if file not in self._hashes:
+            self._hashes[file] = sha256(file)
+        return self._hashes[file]
+
+    def pair(self, item: Item) -> Pair:
+        """Decode an item. The original is cropped to a multiple of the scale; a missing twin is made by MATLAB's bicubic.
+
+        Raises
+        ------
+        UserError
+            The item has a problem, a picture cannot be read, or the two are not of one size or one mode.
+        """
+        if item.problem or item.hr is None:
+            raise UserError(item.problem)
+        original = _eight_bits(read(item.hr))
+        height, width = (length - length % self.scale for length in original.pixels.shape[:2])
+        if 0 in (height, width):
+            raise UserError(f"{item.hr}: is smaller than {self.scale}×{self.scale}; leave it out")
+        hr = original.pixels[:height, :width]
+        if item.lr is None:
+            levels = imresize(np.rint(hr * np.float32(255)).astype(np.uint8), scale=1 / self.scale)
+            return Pair(item.name, hr, levels.astype(np.float32) / np.float32(255), original.grey)
+        twin = _eight_bits(read(item.lr))
+        lr_height, lr_width = twin.pixels.shape[:2]
+        if (lr_height * self.scale, lr_width * self.scale) != (height, width):
+            raise UserError(
+                f"{item.lr}: is {lr_width}×{lr_height}, not a {self.scale}th of its original's {width}×{height}; "
+                "make the twin again"
+            )
+        if other_mode(twin, original):
+            raise UserError(f"{item.lr}: is {_mode(twin)}, its original {_mode(original)}; make the twin again")
+        return Pair(item.name, hr, twin.pixels, original.grey)
+
+
+def open_sets(folders: Sequence[Path], scale: int) -> tuple[BenchmarkSet, ...]:
+    """Look into the folders of sets; see :func:`open_set`.
+
+    Raises
+    ------
+    UserError
+        As :func:`open_set`; two sets of one name, as tables could not tell them apart.
+    """
+    sets: dict[str, BenchmarkSet] = {}
+    for folder in folders:
+        bench = open_set(folder, scale)
+        if bench.name in sets:
+            raise UserError(f"{folder}: another set is called {bench.name} too; give each folder once, or rename one")
+        sets[bench.name] = bench
+    return tuple(sets.values())
+
+
+def open_set(folder: Path, scale: int) -> BenchmarkSet:
+    """Find the pictures of a set; none is decoded.
+
+    The originals lie in one of ``HR_FOLDERS`` inside ``folder``, or in ``folder`` itself. Where one of ``LR_FOLDERS`` is there,
+    each original has its twin in it, found by its name (see :func:`matched`); otherwise twins are made. An original without a
+    twin, and a twin without an original, become items with a problem.
+
+    Raises
+    ------
+    UserError
+        No such folder, no pictures in it, two originals of one name.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is not a folder; give a folder of pictures")
+    high = next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), folder)
+    low = next((path for name in LR_FOLDERS if (path := folder / name.format(scale=scale)).is_dir()), None)
+    originals: dict[str, Path] = {}
+    for file in pictures_in(high):
+        name = _ORIGINAL.sub("", file.stem) or file.stem
+        if name in originals:
+            raise UserError(f"{file}: {originals[name].name} beside it has the same name; move one of them away")
+        originals[name] = file
+    if not originals:
+        raise UserError(f"{high}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
+    name = folder.resolve().name
+    if low is None:
+        return BenchmarkSet(name, scale, tuple(Item(name, file) for name, file in originals.items()))
+    twins, others = matched(pictures_in(low), originals)
+    items = [_item(name, file, twins[name], low) for name, file in originals.items()]
+    orphans = [
+        Item(file.stem, None, file, f"{file}: has no original in {high}; add it, or remove this") for file in others
+    ]
+    return BenchmarkSet(name, scale, tuple(sorted([*items, *orphans], key=lambda item: item.name)))
+
+
+def _item(name: str, hr: Path, twins: Sequence[Path], low: Path) -> Item:
+    if len(twins) == 1:
+        return Item(name, hr, twins[0])
+    return Item(name, hr, None, ambiguous(twins, name) or f"{hr}: has no twin in {low}; add it, or remove the folder")
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder, sorted by name; none of those in folders below.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be read.
+    """
+    try:
+        return sorted(file for file in folder.iterdir() if is_picture(file) and file.is_file())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be searched: {error.strerror}; check its permissions") from None
+
+
+def matched(files: Iterable[Path], names: Iterable[str]) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Tell which files belong to which picture, by their names, and which to none.
+
+    A file belongs to the longest name that its own begins with, if that is the whole of its name, or if what follows starts
+    with one of ``-_@.`` or a space, or is a factor such as ``x4`` or ``4x``: ``baby.png``, ``babyx4.png``, ``baby@4x.png``,
+    ``baby_out.png``, ``baby_SwinIR_SR.png``. A picture's file with exactly its name leaves out the others.
+    """
+    found: dict[str, list[Path]] = {name: [] for name in names}
+    others = []
+    longest_first = sorted(found, key=len, reverse=True)
+    for file in files:
+        owner = next((name for name in longest_first if _begins(file.stem, name)), None)
+        if owner is None:
+            others.append(file)
+        else:
+            found[owner].append(file)
+    for name, candidates in found.items():
+        exact = [file for file in candidates if file.stem == name]
+        found[name] = exact or candidates
+    return found, others
+
+
+def ambiguous(files: Sequence[Path], name: str) -> str:
+    """The sentence about several files for one picture; empty if there are not several."""
+    if len(files) < 2:
+        return ""
+    return f"{files[0].parent}: {', '.join(file.name for file in files)} may all be {name}; leave one of them there"
+
+
+def _begins(stem: str, name: str) -> bool:
+    if not stem.startswith(name):
+        return False
+    rest = stem[len(name) :]
+    return not rest or rest[0] in _SEPARATORS or re.fullmatch(r"x\d+|\d+x", rest) is not None
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises
+    ------
+    UserError
+        It cannot be read.
+    """
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}; check the file and its permissions") from None
+
+
+def other_mode(picture: Picture, original: Picture) -> bool:
+    """Whether one is a single-channel picture and the other has colours in it, not just three equal channels."""
+    if picture.grey == original.grey:
+        return False
+    return has_colours((original if picture.grey else picture).pixels)
+
+
+def has_colours(pixels: Pixels) -> bool:
+    """Whether the channels differ anywhere."""
+    return not bool((pixels[..., :1] == pixels[..., 1:]).all())
+
+
+def _mode(picture: Picture) -> str:
+    return "grey" if picture.grey else "in colour"
+
+
+def _eight_bits(picture: Picture) -> Picture:
+    if picture.bits == 8:
+        return picture
+    levels = np.rint(picture.pixels * np.float32(255)) / np.float32(255)
+    return Picture(levels, picture.alpha, picture.grey, 8, picture.metadata)

@@ -1,0 +1,307 @@
+"""Evaluations: known values, what is computed again and what is not, and pictures that cannot be scored."""
+
+import dataclasses
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from superfine import zoo
+from superfine.errors import UserError
+from superfine.evaluation import (
+    BenchmarkSet,
+    Cache,
+    Evaluation,
+    Interpolation,
+    Method,
+    evaluate,
+    open_methods,
+    open_set,
+    open_sets,
+)
+from superfine.evaluation.methods import Produce, Result
+from superfine.evaluation.sets import Item
+from superfine.images import read
+from superfine.metrics import Pair, measure
+from superfine.modelfile import GRAPH, open_model, write_model
+
+WriteNoise = Callable[..., None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted(Interpolation):
+    """Bicubic, that notes what it computes, and may stop at a picture as a user would."""
+
+    computed: list[str] = dataclasses.field(default_factory=list)
+    stop_at: str = ""
+
+    def ready(self) -> Produce:
+        produce = super().ready()
+
+        def counted(bench: BenchmarkSet, item: Item, pair: Pair) -> Result:
+            if item.name == self.stop_at:
+                raise KeyboardInterrupt
+            self.computed.append(item.name)
+            return produce(bench, item, pair)
+
+        return counted
+
+
+@pytest.fixture
+def bench(photos: Path) -> BenchmarkSet:
+    return open_set(photos, 4)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def test_values_are_those_of_measure(bench: BenchmarkSet, known: Cache) -> None:
+    evaluation = evaluate([Interpolation("bicubic")], [bench], metrics=["psnr_y", "psnr_rgb", "ssim_y"], known=known)
+    (score,) = evaluation.scores
+    assert (score.method, score.set, score.scale, score.protocol) == ("bicubic", "photos", 4, "standard")
+    assert list(score.pictures) == ["0", "1", "2", "3"]
+    item = bench.items[1]
+    pair = bench.pair(item)
+    result = Interpolation("bicubic").ready()(bench, item, pair).pixels
+    expected = measure(result, pair.hr, pair.lr, metrics=score.metrics, protocol="standard", scale=4, grey=False)
+    assert score.pictures["1"] == expected
+    assert score.notes == {}
+    assert score.failed == ()
+
+
+@pytest.mark.parametrize(("kernel", "psnr", "ssim"), [("nearest", 26.25, 0.7372), ("bicubic", 28.42, 0.8102)])
+def test_the_baselines_of_set5(kernel: str, psnr: float, ssim: float, shared: Path, known: Cache) -> None:
+    (score,) = evaluate([Interpolation(kernel)], open_sets([shared / "data/benchmarks/Set5"], 4), known=known).scores
+    assert score.mean("psnr_y") == pytest.approx(psnr, abs=0.01)
+    assert score.mean("ssim_y") == pytest.approx(ssim, abs=0.0005)
+
+
+def test_the_bundled_model_scores_what_its_card_says(shared: Path, known: Cache) -> None:
+    (model,) = open_methods(["compact-x4"])
+    (score,) = evaluate([model], open_sets([shared / "data/benchmarks/Set5"], 4), known=known).scores
+    recorded = open_model(zoo.find("compact-x4")).card.variants["fidelity"].measured
+    (expected,) = [entry["psnr_y"] for entry in recorded if entry["set"] == "Set5"]
+    assert score.mean("psnr_y") == pytest.approx(expected, abs=0.02)
+
+
+def run(method: Method, bench: BenchmarkSet, known: Cache, **options: object) -> Evaluation:
+    return evaluate([method], [bench], known=known, **options)  # type: ignore[arg-type]
+
+
+def test_what_is_known_is_not_computed_again(bench: BenchmarkSet, known: Cache) -> None:
+    first, again = Counted("bicubic"), Counted("bicubic")
+    assert run(first, bench, known) == run(again, bench, known)
+    assert first.computed == ["0", "1", "2", "3"]
+    assert again.computed == []
+
+
+def test_an_interrupted_run_goes_on_where_it_was(bench: BenchmarkSet, known: Cache) -> None:
+    stopped, again = Counted("bicubic", stop_at="2"), Counted("bicubic")
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, bench, known, jobs=1)
+    run(again, bench, known)
+    assert stopped.computed == ["0", "1"]
+    assert again.computed == ["2", "3"]
+
+
+def test_a_further_metric_is_added_to_what_is_known(bench: BenchmarkSet, known: Cache) -> None:
+    run(Counted("bicubic"), bench, known, metrics=["psnr_y"])
+    more, both = Counted("bicubic"), Counted("bicubic")
+    (score,) = run(more, bench, known, metrics=["ssim_y"]).scores
+    assert more.computed == ["0", "1", "2", "3"]
+    assert list(score.pictures["0"]) == ["ssim_y"]
+    run(both, bench, known, metrics=["psnr_y", "ssim_y"])
+    assert both.computed == []
+
+
+def test_only_what_has_changed_is_computed_again(photos: Path, known: Cache, write_noise: WriteNoise) -> None:
+    run(Counted("bicubic"), open_set(photos, 4), known)
+    write_noise(photos / "2.png", 40, 40, 99)
+    again = Counted("bicubic")
+    run(again, open_set(photos, 4), known)
+    assert again.computed == ["2"]
+
+
+@pytest.mark.parametrize("change", [{"protocol": "srgan2017"}, {"kernel": "nearest"}, {"scale": 2}])
+def test_another_protocol_method_or_scale_is_another_value(
+    change: dict[str, object], photos: Path, known: Cache, write_noise: WriteNoise
+) -> None:
+    run(Counted("bicubic"), open_set(photos, 4), known, metrics=["psnr_y"])
+    other = Counted(str(change.get("kernel", "bicubic")))
+    protocol = change.get("protocol", "standard")
+    scale = 2 if "scale" in change else 4
+    run(other, open_set(photos, scale), known, protocol=protocol, metrics=["psnr_y"])
+    assert other.computed == ["0", "1", "2", "3"]
+
+
+def test_two_at_once_find_the_same(bench: BenchmarkSet, tmp_path: Path) -> None:
+    """Two evaluations with one cache and one folder, as two processes would have them."""
+
+    def one(_: int) -> Evaluation:
+        return run(Counted("bicubic"), bench, Cache(tmp_path / "cache"), out=tmp_path / "out")
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(one, range(2))
+    assert first.scores[0].pictures == second.scores[0].pictures
+    after = Counted("bicubic")
+    assert run(after, bench, Cache(tmp_path / "cache"), out=tmp_path / "out").scores[0].notes == {}
+    assert after.computed == []
+
+
+def test_results_are_kept_where_asked(bench: BenchmarkSet, known: Cache, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    evaluation = run(Counted("bicubic"), bench, known, out=out)
+    (score,) = evaluation.scores
+    pair = bench.pair(bench.items[2])
+    assert evaluation.pictures == out / "pictures"
+    np.testing.assert_array_equal(read(evaluation.picture("photos", "HR", "2")).pixels, pair.hr)
+    np.testing.assert_array_equal(read(evaluation.picture("photos", "LR", "2")).pixels, pair.lr)
+    kept = read(evaluation.picture("photos", "bicubic", "2")).pixels
+    values = measure(kept, pair.hr, pair.lr, metrics=score.metrics, protocol="standard", scale=4, grey=False)
+    assert values == score.pictures["2"]
+    assert score.seconds_per_megapixel is not None
+    assert score.seconds_per_megapixel > 0
+
+
+def test_kept_results_are_made_again_only_where_they_are_not_right(
+    bench: BenchmarkSet, known: Cache, tmp_path: Path
+) -> None:
+    run(Counted("bicubic"), bench, known)
+    first = Counted("bicubic")
+    evaluation = run(first, bench, known, out=tmp_path / "out")
+    assert set(first.computed) == {"0", "1", "2", "3"}
+    evaluation.picture("photos", "bicubic", "1").unlink()
+    shutil.copy(evaluation.picture("photos", "bicubic", "2"), evaluation.picture("photos", "bicubic", "3"))
+    evaluation.picture("photos", "HR", "0").write_bytes(b"")
+    again = Counted("bicubic")
+    run(again, bench, known, out=tmp_path / "out")
+    assert again.computed == ["1", "3"]
+    np.testing.assert_array_equal(read(evaluation.picture("photos", "HR", "0")).pixels, bench.pair(bench.items[0]).hr)
+
+
+def test_a_grey_result_is_kept_as_it_was_scored(tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:
+    write_noise(tmp_path / "set" / "grey.png", 64, 64, 1, channels=1)
+    bench = open_set(tmp_path / "set", 4)
+    evaluation = evaluate(open_methods(["compact-x4"]), [bench], known=known, out=tmp_path / "out")
+    kept = read(evaluation.picture("set", "compact-x4", "grey"))
+    assert kept.grey
+    pair = bench.pair(bench.items[0])
+    values = measure(kept.pixels, pair.hr, pair.lr, metrics=["psnr_y"], protocol="standard", scale=4, grey=True)
+    assert values["psnr_y"] == pytest.approx(evaluation.scores[0].pictures["grey"]["psnr_y"], abs=1e-6)
+
+
+def test_what_cannot_be_scored_is_noted_and_the_rest_is_scored(
+    tmp_path: Path, known: Cache, write_noise: WriteNoise
+) -> None:
+    folder, tool = tmp_path / "set", tmp_path / "tool"
+    for number, name in enumerate(("a", "b", "cut", "missing", "same", "size", "tiny")):
+        side = 16 if name == "tiny" else 48
+        write_noise(folder / f"{name}.png", side, side, number)
+        write_noise(tool / f"{name}_out.png", side, 44 if name == "size" else side, number + 10)
+    (tool / "missing_out.png").unlink()
+    shutil.copy(folder / "same.png", tool / "same_out.png")
+    (folder / "cut.png").write_bytes(b"no picture")
+
+    tool_score, bicubic = evaluate(open_methods([str(tool), "bicubic"]), open_sets([folder], 4), known=known).scores
+
+    assert list(tool_score.pictures) == ["a", "b", "same"]
+    assert tool_score.failed == ("cut", "missing", "size", "tiny")
+    assert tool_score.pictures["same"]["psnr_y"] == math.inf
+    assert tool_score.mean("psnr_y") == np.mean([tool_score.pictures[name]["psnr_y"] for name in "ab"])
+    assert list(tool_score.notes) == ["cut", "missing", "same", "size", "tiny"]
+    assert "identical to the original" in tool_score.notes["same"]
+    assert "has no picture of missing" in tool_score.notes["missing"]
+    assert "size_out.png: is 44×48, its original 48×48" in tool_score.notes["size"]
+    assert "cut.png" in tool_score.notes["cut"]
+    assert bicubic.failed == ("cut", "tiny")
+    assert list(bicubic.pictures) == ["a", "b", "missing", "same", "size"]
+
+
+def test_a_model_that_gives_no_numbers_is_noted(bench: BenchmarkSet, known: Cache, tmp_path: Path) -> None:
+    bundled = open_model(zoo.find("compact-x4"))
+    broken = {name: np.full_like(tensor, np.nan) for name, tensor in bundled.weights("fidelity").items()}
+    write_model(tmp_path / "broken", bundled.card, bundled.read(GRAPH), {"fidelity": broken})
+    (score,) = evaluate(open_methods([str(tmp_path / "broken")]), [bench], known=known, out=tmp_path / "out").scores
+    assert score.failed == ("0", "1", "2", "3")
+    assert all("not finite" in note for note in score.notes.values())
+    assert math.isnan(score.mean("psnr_y"))
+
+
+def test_progress_counts_every_picture_of_every_method(tmp_path: Path, photos: Path, known: Cache) -> None:
+    (photos / "1.png").write_bytes(b"no picture")
+    seen: list[tuple[int, int]] = []
+    methods = [Interpolation("nearest"), Interpolation("bicubic")]
+    evaluate(methods, [open_set(photos, 4)], known=known, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 8) for done in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "protocol", "reason"),
+    [
+        (["psnr_y", "beauty"], "standard", "metric beauty: unknown; choose among psnr_y"),
+        (["psnr_y"], "mine", "protocol mine: unknown; choose one of standard, srgan2017"),
+        ([], "standard", "metrics: none given"),
+    ],
+)
+def test_unknown_names_are_told_before_anything_is_computed(
+    metrics: Sequence[str], protocol: str, reason: str, bench: BenchmarkSet, known: Cache
+) -> None:
+    counted = Counted("bicubic")
+    with pytest.raises(UserError, match=reason):
+        run(counted, bench, known, metrics=metrics, protocol=protocol)
+    assert counted.computed == []
+
+
+def test_weights_are_part_of_what_is_known(shared: Path, tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:
+    pytest.importorskip("torch")
+    write_noise(tmp_path / "set" / "a.png", 96, 96, 1)
+    bench = open_set(tmp_path / "set", 4)
+    file = shared / "data/weights/vgg19_conv3_1.safetensors"
+    first, again, renamed = Counted("bicubic"), Counted("bicubic"), Counted("bicubic")
+    evaluation = run(first, bench, known, metrics=["vgg_distance"], weights={"vgg_distance": file})
+    assert evaluation.scores[0].mean("vgg_distance") > 0
+    assert evaluation.weights == {"vgg_distance": str(file)}
+    run(again, bench, known, metrics=["vgg_distance"], weights={"vgg_distance": file})
+    assert again.computed == []
+    (tmp_path / "damaged.safetensors").write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"damaged\.safetensors"):
+        damaged = {"vgg_distance": tmp_path / "damaged.safetensors"}
+        run(renamed, bench, known, metrics=["vgg_distance"], weights=damaged)
+    assert renamed.computed == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "file", "reason"),
+    [("niqe", "x", "weights of niqe: it is not measured"), ("psnr_y", "missing", "missing: does not exist")],
+)
+def test_weights_that_are_of_no_use_are_told(
+    metric: str, file: str, reason: str, bench: BenchmarkSet, known: Cache, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=reason):
+        run(Counted("bicubic"), bench, known, metrics=["psnr_y"], weights={metric: tmp_path / file})
+
+
+def test_a_set_of_another_scale_is_refused(photos: Path, known: Cache) -> None:
+    with pytest.raises(UserError, match="compact-x4: enlarges 4 times, photos is for 2"):
+        evaluate(open_methods(["compact-x4"]), [open_set(photos, 2)], known=known)
+
+
+def test_a_folder_that_cannot_be_made_is_told(bench: BenchmarkSet, known: Cache, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        run(Counted("bicubic"), bench, known, out=tmp_path / "file" / "out")
+
+
+def test_an_evaluation_tells_what_made_it(bench: BenchmarkSet, known: Cache) -> None:
+    methods = open_methods(["bicubic", "compact-x4"])
+    evaluation = evaluate(methods, [bench], known=known, command="superfine evaluate ...")
+    assert evaluation.command == "superfine evaluate ..."
+    assert {"superfine", "python", "numpy", "openvino"} <= set(evaluation.versions)
+    assert evaluation.hashes == {method.name: method.hash([bench]) for method in methods}
+    assert evaluation.recipes == {"bicubic": "bicubic", "compact-x4": "compact-fidelity"}

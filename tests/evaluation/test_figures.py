@@ -1,0 +1,319 @@
+"""Each figure holds the labels, panels and data that it is drawn of."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from superfine.errors import UserError
+from superfine.evaluation.figures import draw_all, planned
+from superfine.evaluation.figures.charts import distribution, plane, speed
+from superfine.evaluation.figures.choice import curves, dial, telling_pictures
+from superfine.evaluation.figures.crops import Box
+from superfine.evaluation.figures.sheet import FRAME, ROOM, comparison_sheet
+from superfine.evaluation.figures.style import DPI, SMALL, looks, save
+from superfine.evaluation.score import Evaluation
+from superfine.images import read
+
+METHODS = ("nearest", "bicubic", "small:0", "small:0.5", "small:texture")
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+
+
+def legible(figure: Figure) -> None:
+    """Nothing is too small, cut off, or, of what a page's reader must tell apart, laid over another."""
+    figure.draw_without_rendering()
+    width, height = figure.canvas.get_width_height()
+    shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    ticks = {
+        tick.label1 for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_major_ticks()
+    }
+    boxes = []
+    for text in shown:
+        assert text.get_fontsize() >= SMALL
+        box = text.get_window_extent()
+        if text not in ticks:  # matplotlib keeps ticks beyond the limits, and does not draw them
+            assert box.x0 >= -1, text
+            assert box.y0 >= -1, text
+            assert box.x1 <= width + 1, text
+            assert box.y1 <= height + 1, text
+            boxes.append((box, text))
+    for i, (box, text) in enumerate(boxes):
+        for other, another in boxes[:i]:
+            assert not box.overlaps(other), (text, another)
+
+
+def charts(figure: Figure) -> dict[str, Axes]:
+    return {axes.get_title("left"): axes for axes in figure.axes if axes.get_visible()}
+
+
+def points(axes: Axes) -> dict[str, tuple[float, float]]:
+    """The single points of a chart by their label."""
+    return {
+        str(line.get_label()): (line.get_xdata()[0], line.get_ydata()[0])  # type: ignore[index]
+        for line in axes.lines
+        if len(np.atleast_1d(line.get_xdata())) == 1
+    }
+
+
+def test_a_comparison_sheet(evaluated: Evaluation) -> None:
+    box = Box(8, 12, 32, 24)
+    figure = comparison_sheet(evaluated, "Set5", "baby", crop=box)
+    legible(figure)
+    written = texts(figure)
+    assert written[:2] == ["baby", "Set5, ×4"]
+    assert written[2:6] == ["HR", "original", "nearest", "31.00 dB / .9000"]
+    assert "28.00 dB / .7500" in written
+    assert sum("…" in text for text in written) == 1  # the long name, shortened in its middle
+    assert next(text for text in written if "…" in text).startswith("<b>$odd$")
+
+    overview, *panels = figure.axes
+    assert len(panels) == 7
+    for axes, method in zip(panels, ("HR", *METHODS), strict=False):
+        pixels = read(evaluated.picture("Set5", method, "baby")).pixels[box.slices]
+        shown = np.asarray(axes.images[0].get_array())
+        times = ROOM // box.width
+        np.testing.assert_array_equal(shown, pixels.repeat(times, 0).repeat(times, 1))
+        place = axes.get_window_extent()
+        assert (round(place.width), round(place.height)) == (
+            times * 32,
+            times * 24,
+        )  # a pixel is a square of whole dots
+        assert axes.images[0].get_interpolation() == "nearest"
+    frame = overview.patches[-1]
+    factor = overview.images[0].get_array().shape[1] / 80  # type: ignore[union-attr]
+    np.testing.assert_allclose(
+        [*frame.get_xy(), frame.get_width(), frame.get_height()],  # type: ignore[attr-defined]
+        [factor * 8 - 0.5, factor * 12 - 0.5, factor * 32, factor * 24],
+    )
+
+
+def test_the_pixels_of_a_saved_sheet(evaluated: Evaluation, tmp_path: Path) -> None:
+    box = Box(8, 12, 32, 24)
+    figure = comparison_sheet(evaluated, "Set5", "baby", crop=box)
+    png, pdf = save(figure, tmp_path / "new" / "sheet")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    pixels = read(png).pixels
+    place = figure.axes[1].get_window_extent()
+    left, top = round(place.x0), round(len(pixels) - place.y1)
+    times = ROOM // box.width
+    shown = pixels[top : top + times * box.height, left : left + times * box.width]
+    hr = read(evaluated.picture("Set5", "HR", "baby")).pixels[box.slices]
+    np.testing.assert_allclose(shown, hr.repeat(times, 0).repeat(times, 1), atol=1.1 / 255)
+    colour = [int(FRAME[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    assert (np.abs(pixels[:, : place.x0.astype(int)] - colour).max(axis=2) < 0.02).sum() > 200
+    assert [file.name for file in png.parent.iterdir() if file.name.endswith(".part")] == []
+
+
+def test_the_crop_is_chosen_where_methods_differ(evaluated: Evaluation, tmp_path: Path) -> None:
+    figure = comparison_sheet(evaluated, "Set5", "baby")
+    again = comparison_sheet(evaluated, "Set5", "baby")
+    shown, same = (np.asarray(f.axes[1].images[0].get_array()) for f in (figure, again))
+    np.testing.assert_array_equal(shown, same)
+    assert shown.shape[0] in range(ROOM - 8, ROOM + 1)  # it fills its place
+
+
+@pytest.mark.parametrize(
+    ("set", "name", "crop", "message"),
+    [
+        ("Set5", "baby", Box(70, 0, 20, 20), r"crop 70,0,20,20: reaches beyond Set5/baby, which is 80×96; .*"),
+        ("Set5", "nobody", None, r"Set5/nobody: no method's result was kept; .*"),
+        ("Set5", "nobody", Box(0, 0, 9, 9), r"Set5/nobody: no method's result was kept; .*"),
+    ],
+)
+def test_sheets_that_cannot_be(evaluated: Evaluation, set: str, name: str, crop: Box | None, message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}$"):
+        comparison_sheet(evaluated, set, name, crop=crop)
+    if crop:
+        with pytest.raises(UserError, match=f"^{message}$"):
+            planned(evaluated, {(set, name): crop})[0].draw()
+
+
+def test_the_plane(evaluated: Evaluation) -> None:
+    figure = plane(evaluated)
+    legible(figure)
+    found = charts(figure)
+    assert list(found) == ["Set5", "A & B"]
+    for set, axes in found.items():
+        assert points(axes) == {
+            score.method: (score.mean("psnr_y"), score.mean("lpips_alex"))
+            for score in evaluated.scores
+            if score.set == set
+        }
+        assert axes.get_xlabel() == "PSNR-Y (dB), higher is better"
+        (curve,) = (line for line in axes.lines if len(line.get_xdata()) > 1)  # type: ignore[arg-type]
+        joined = [evaluated.score(method, set) for method in METHODS[2:]]
+        np.testing.assert_array_equal(curve.get_xdata(), [score.mean("psnr_y") for score in joined])
+        np.testing.assert_array_equal(curve.get_ydata(), [score.mean("lpips_alex") for score in joined])
+        assert {text.get_text() for text in axes.texts} == {"0", "0.5", "1"}
+    assert found["Set5"].get_ylabel() == "LPIPS-Alex, lower is better"
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert entries[:3] == ["nearest", "bicubic", "small (dial)"]
+    assert len(entries) == 4
+    assert "…" in entries[3]
+
+
+def test_quality_against_time(evaluated: Evaluation) -> None:
+    figure = speed(evaluated)
+    legible(figure)
+    for set, axes in charts(figure).items():
+        assert axes.get_xscale() == "log"
+        assert axes.get_xlabel() == "seconds per megapixel of output"
+        assert points(axes) == {
+            score.method: (score.seconds_per_megapixel, score.mean("psnr_y"))
+            for score in evaluated.scores
+            if score.set == set and score.seconds_per_megapixel
+        }
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["nearest", "bicubic", "small (dial)"]
+    labels = [text.get_text() for text in next(iter(charts(figure).values())).get_xticklabels()]
+    assert {"0.1", "1", "10"}.issubset(labels)
+
+
+def test_the_scores_of_single_pictures(evaluated: Evaluation) -> None:
+    figure = distribution(evaluated, "psnr_y")
+    legible(figure)
+    axes = charts(figure)["Set5"]
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert tuple(names[:5]) == METHODS
+    assert "…" in names[5]
+    assert len(axes.collections) == 6
+    for place, (method, strip) in enumerate(zip(evaluated.methods, axes.collections, strict=True)):
+        score = evaluated.score(method, "Set5")
+        values = [v["psnr_y"] for v in score.pictures.values() if np.isfinite(v["psnr_y"])]
+        np.testing.assert_allclose(strip.get_offsets()[:, 0], values)  # type: ignore[index]
+        assert np.abs(strip.get_offsets()[:, 1] - place).max() < 0.25  # type: ignore[index]
+        box, median, mean = axes.lines[3 * place : 3 * place + 3]
+        low, middle, high = np.percentile(values, (25, 50, 75))
+        assert (min(box.get_xdata()), max(box.get_xdata())) == (low, high)  # type: ignore[type-var]
+        assert set(median.get_xdata()) == {middle}  # type: ignore[arg-type]
+        np.testing.assert_allclose(mean.get_xdata(), score.mean("psnr_y"))
+        assert mean.get_marker() == "D"
+    assert axes.get_xlabel() == "PSNR-Y (dB), higher is better"
+
+
+def test_what_the_data_allow(evaluated: Evaluation, tmp_path: Path) -> None:
+    names = [figure.name for figure in planned(evaluated)]
+    assert len([name for name in names if name.startswith("sheet-Set5-")]) == 3
+    assert names[3:] == [
+        "sheet-A & B-one",
+        "perception-distortion",
+        "quality-speed",
+        "distribution-psnr_y",
+        "distribution-ssim_y",
+        "distribution-lpips_alex",
+    ]
+    bare = replace(
+        evaluated,
+        pictures=tmp_path,
+        scores=tuple(replace(s, metrics=("psnr_y",), seconds_per_megapixel=None) for s in evaluated.scores),
+    )
+    assert [figure.name for figure in planned(bare)] == ["distribution-psnr_y"]
+    nothing = replace(bare, scores=tuple(replace(s, pictures={}) for s in bare.scores))
+    assert planned(nothing) == []
+
+
+def test_all_are_drawn(evaluated: Evaluation, tmp_path: Path) -> None:
+    calls = []
+    crops = {("Set5", "bird"): Box(0, 0, 20, 20)}
+    written = draw_all(evaluated, tmp_path, crops=crops, progress=lambda done, total: calls.append((done, total)))
+    stems = ["sheet-Set5-bird", "perception-distortion", "quality-speed"]
+    stems += [f"distribution-{metric}" for metric in ("psnr_y", "ssim_y", "lpips_alex")]
+    assert [file.name for file in written] == [stem + suffix for stem in stems for suffix in (".png", ".pdf")]
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == sorted(file.name for file in written)
+    assert calls[-1] == (6, 6)
+    before = [file.read_bytes() for file in written]
+    draw_all(evaluated, tmp_path, crops=crops)
+    assert [file.read_bytes() for file in written] == before
+
+
+def test_a_method_alone_and_without_scores(evaluated: Evaluation) -> None:
+    alone = replace(evaluated, scores=tuple(s for s in evaluated.scores if s.method == "bicubic"))
+    for figure in planned(alone):
+        legible(figure.draw())
+    lost = replace(alone.scores[0], method="lost", pictures={}, failed=("baby",), notes={"baby": "missing"})
+    for figure in planned(replace(alone, scores=(*alone.scores, lost))):
+        legible(figure.draw())
+
+
+def test_many_methods_and_sets(evaluated: Evaluation) -> None:
+    first = evaluated.scores[2]
+    many = replace(
+        evaluated,
+        scores=tuple(
+            replace(first, method=f"method {i}", set=f"set {j}", seconds_per_megapixel=0.1 * (i + 1))
+            for i in range(12)
+            for j in range(4)
+        ),
+    )
+    for figure in (plane(many), speed(many), distribution(many, "ssim_y")):
+        assert len(charts(figure)) == 4
+        legible(figure)
+
+
+def test_the_dial() -> None:
+    assert dial("a:b:0.6") == ("a:b", 0.6)
+    assert dial("m:fidelity") == ("m", 0.0)
+    assert dial("m:texture") == ("m", 1.0)
+    assert [dial(name) for name in ("m", ":0.5", "m:", "m:2", "m:nan", "C:\\pictures", "m:clean")] == [None] * 7
+    assert curves(["m", "m:0.5", "n:0.5", "o"]) == {"m": [(0.0, "m"), (0.5, "m:0.5")]}
+    assert curves(["m:texture", "m:0.25", "m:fidelity"]) == {
+        "m": [(0.0, "m:fidelity"), (0.25, "m:0.25"), (1.0, "m:texture")]
+    }
+
+
+def test_methods_look_different(evaluated: Evaluation) -> None:
+    names = ["nearest", "bilinear", "bicubic", *(f"m{i}" for i in range(20))]
+    found = looks([*names, "m3:0.5", "m3:1"])
+    assert found["m3:0.5"] == found["m3:1"] == found["m3"]
+    assert len({(look.colour, look.marker) for name, look in found.items() if ":" not in name}) == len(names)
+
+
+def test_telling_pictures(evaluated: Evaluation) -> None:
+    score = evaluated.score("small:0", "Set5")
+    other = evaluated.score("small:0.5", "Set5")
+    spread = {"baby": 1.0, "bird": 3.0, "d": 0.5, "e": 3.0}
+    changed = replace(
+        other,
+        pictures={n: v | {"psnr_y": score.pictures[n]["psnr_y"] - spread.get(n, 0)} for n, v in other.pictures.items()},
+    )
+    two = replace(evaluated, scores=(score, changed, evaluated.score("nearest", "Set5")))
+    assert telling_pictures(two, "Set5", 4) == ["bird", "e", "baby", "d"]
+
+
+def test_without_matplotlib_the_way_out_is_named(evaluated: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        UserError, match=r"^figures need matplotlib; install it with: pip install 'superfine\[plots\]'$"
+    ):
+        plane(evaluated)
+
+
+def test_no_figure_is_left_of_another_evaluation(
+    evaluated: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "figures" / "quality-speed.png"
+    old.parent.mkdir()
+    old.write_text("of before")
+    (old.parent / "mine.png").write_text("no figure of ours")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UserError, match="figures need matplotlib"):
+        draw_all(evaluated, tmp_path)
+    assert [file.name for file in old.parent.iterdir()] == ["mine.png"]
+
+
+def test_a_figure_that_cannot_be_written(evaluated: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "figures").write_text("in the way")
+    with pytest.raises(UserError, match=r"figures/.*\.png: cannot be written: .*; check the folder and the space$"):
+        draw_all(evaluated, tmp_path)
+
+
+def test_print_quality() -> None:
+    assert DPI >= 200
+    assert SMALL >= 7

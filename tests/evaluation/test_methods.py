@@ -1,0 +1,213 @@
+"""Methods: what is given is understood, and makes pictures."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from superfine import zoo
+from superfine.engine import load
+from superfine.errors import UserError
+from superfine.evaluation.methods import Interpolation, Network, ReadyMade, common_scale, open_methods
+from superfine.evaluation.sets import BenchmarkSet, open_set
+from superfine.images import Picture, imresize, write
+from superfine.modelfile import GRAPH, Variant, open_model, write_model
+
+WriteNoise = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def dialled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model with a second variant, that has all its weights halved."""
+    bundled = open_model(zoo.find("compact-x4"))
+    weights = bundled.weights("fidelity")
+    halved = {name: (tensor / 2).astype(np.float16) for name, tensor in weights.items()}
+    texture = Variant("texture.safetensors", training={"name": "esrgan"})
+    card = dataclasses.replace(bundled.card, variants=bundled.card.variants | {"texture": texture})
+    folder = tmp_path_factory.mktemp("models") / "two"
+    write_model(folder, card, bundled.read(GRAPH), {"fidelity": weights, "texture": halved})
+    return folder
+
+
+@pytest.fixture
+def bench(tmp_path: Path, write_noise: WriteNoise) -> BenchmarkSet:
+    """One picture in colour and one in grey."""
+    write_noise(tmp_path / "bench" / "colour.png", 32, 40, 1)
+    write_noise(tmp_path / "bench" / "grey.png", 32, 32, 2, channels=1)
+    return open_set(tmp_path / "bench", 4)
+
+
+def test_interpolations_are_imresize(bench: BenchmarkSet) -> None:
+    for method in open_methods(["nearest", "bilinear", "bicubic"]):
+        assert isinstance(method, Interpolation)
+        pair = bench.pair(bench.items[0])
+        result = method.ready()(bench, bench.items[0], pair)
+        expected = imresize(pair.lr, scale=4, kernel=method.name).clip(0, 1)
+        np.testing.assert_array_equal(result.pixels, expected)
+        assert method.recipe == method.name
+
+
+def test_a_model_gives_what_the_engine_gives(dialled: Path, bench: BenchmarkSet) -> None:
+    given = ["compact-x4", str(dialled), f"{dialled}:texture", f"{dialled}:0.6"]
+    methods = open_methods(given)
+    pair = bench.pair(bench.items[0])
+    dials = [0.0, 0.0, "texture", 0.6]
+    for method, dial in zip(methods, dials, strict=True):
+        expected = load(dialled, dial=dial).upscale(pair.lr)
+        np.testing.assert_array_equal(method.ready()(bench, bench.items[0], pair).pixels, expected)
+
+
+def test_models_are_called_by_their_cards_and_told_apart(dialled: Path) -> None:
+    methods = open_methods(["compact-x4", str(dialled), f"{dialled}:texture", f"{dialled}:0.6"])
+    assert [method.name for method in methods] == [
+        "compact-x4",
+        str(dialled),  # its card has the name of the one before
+        "compact-x4:texture",
+        "compact-x4:0.6",
+    ]
+    assert [method.recipe for method in methods] == ["compact-fidelity", "compact-fidelity", "esrgan", ""]
+    assert [method.variant for method in methods if isinstance(method, Network)] == [
+        "fidelity",
+        "fidelity",
+        "texture",
+        None,
+    ]
+
+
+def test_the_hash_is_that_of_the_weights(dialled: Path) -> None:
+    bundled, same, texture, mixed = (
+        method.hash(()) for method in open_methods(["compact-x4", str(dialled), f"{dialled}:1", f"{dialled}:0.6"])
+    )
+    assert bundled == same
+    assert len({bundled, texture, mixed}) == 3
+
+
+def test_the_hash_is_that_of_all_the_results_depend_on(dialled: Path, tmp_path: Path) -> None:
+    folder = open_model(dialled)
+    weights = {name: folder.weights(name) for name in folder.card.variants}
+    others = [{"name": "other"}, {"licence": "other"}, {"radius": folder.card.radius + 1}]
+    hashes = []
+    for number, change in enumerate([{}, *others]):
+        card = dataclasses.replace(folder.card, **change)
+        write_model(tmp_path / str(number), card, folder.read(GRAPH), weights)
+        (method,) = open_methods([str(tmp_path / str(number))])
+        hashes.append(method.hash(()))
+    assert hashes[0] == hashes[1] == hashes[2] != hashes[3]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (["no-such"], "no-such: no bundled model"),
+        (["compact-x4:texture"], "has only fidelity"),
+        (["compact-x4:0.5"], "nothing to turn to"),
+        (["compact-x4:7"], "outside 0 to 1"),
+        (["bicubic", "bicubic"], "another method is called bicubic too"),
+    ],
+)
+def test_what_cannot_be_is_told_at_once(given: list[str], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        open_methods(given)
+
+
+def test_an_unknown_device_is_told_at_once() -> None:
+    with pytest.raises(UserError, match="device abacus: unknown"):
+        open_methods(["bicubic"], device="abacus")
+
+
+def test_a_folder_without_model_or_pictures_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.json: missing"):
+        open_methods([str(tmp_path)])
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="a training run, not a model"):
+        open_methods([str(tmp_path)])
+
+
+def test_the_scale_is_that_of_the_models(dialled: Path) -> None:
+    assert common_scale(open_methods(["bicubic"])) == 4
+    assert common_scale(open_methods(["bicubic"]), 2) == 2
+    assert common_scale(open_methods(["bicubic", "compact-x4"])) == 4
+    with pytest.raises(UserError, match="compact-x4: enlarges 4 times, not 3"):
+        common_scale(open_methods(["compact-x4"]), 3)
+    double = dataclasses.replace(Interpolation("bicubic"), scale=2)
+    with pytest.raises(UserError, match="models of different scales"):
+        common_scale([double, *open_methods(["compact-x4"])])
+
+
+def ready_made(folder: Path) -> ReadyMade:
+    (method,) = open_methods([str(folder)])
+    assert isinstance(method, ReadyMade)
+    return method
+
+
+@pytest.mark.parametrize("file", ["colour.png", "colourx4.png", "colour@4x.webp", "colour_out.png", "colour_SR.png"])
+def test_ready_made_pictures_are_found_by_name(
+    file: str, bench: BenchmarkSet, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    write_noise(tmp_path / "other tool" / "noise.png", 32, 40, 9)
+    (tmp_path / "other tool" / "noise.png").rename(tmp_path / "other tool" / file)
+    method = ready_made(tmp_path / "other tool")
+    item = bench.items[0]
+    assert method.name == "other tool"
+    assert method.ready()(bench, item, bench.pair(item)).pixels.shape == (32, 40, 3)
+    assert len(method.fingerprint(bench, item)) == 64
+
+
+def test_a_folder_for_each_set_goes_first(bench: BenchmarkSet, tmp_path: Path, write_noise: WriteNoise) -> None:
+    write_noise(tmp_path / "tool" / "Bench" / "colour.png", 32, 40, 8)
+    write_noise(tmp_path / "tool" / "colour.png", 32, 40, 9)
+    method = ready_made(tmp_path / "tool")
+    before = method.fingerprint(bench, bench.items[0])
+    write_noise(tmp_path / "tool" / "Bench" / "colour.png", 32, 40, 10)
+    assert method.fingerprint(bench, bench.items[0]) != before
+
+
+def fails(method: ReadyMade, bench: BenchmarkSet, name: str) -> str:
+    item = next(item for item in bench.items if item.name == name)
+    try:
+        method.fingerprint(bench, item)
+        method.ready()(bench, item, bench.pair(item))
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def test_what_is_wrong_with_ready_made_pictures_is_told(
+    bench: BenchmarkSet, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    tool = tmp_path / "tool"
+    write_noise(tool / "colour.png", 32, 41, 9)
+    assert "has no picture of grey; add grey.png" in fails(ready_made(tool), bench, "grey")
+    assert "colour.png: is 41×32, its original 40×32" in fails(ready_made(tool), bench, "colour")
+    write_noise(tool / "colour.png", 32, 40, 9, channels=1)
+    assert "colour.png: is grey, its original is in colour" in fails(ready_made(tool), bench, "colour")
+    (tool / "colour.png").rename(tool / "colour_a.png")
+    write_noise(tool / "colour_b.png", 32, 40, 9)
+    assert "colour_a.png, colour_b.png may all be colour" in fails(ready_made(tool), bench, "colour")
+
+
+def test_colours_in_a_picture_of_a_grey_original_are_noted(
+    bench: BenchmarkSet, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    grey = next(item for item in bench.items if item.name == "grey")
+    pair = bench.pair(grey)
+    tool = tmp_path / "tool"
+    tool.mkdir()
+    write(Picture(pair.hr, grey=False), tool / "grey.png")
+    assert ready_made(tool).ready()(bench, grey, pair).note == ""
+    write_noise(tool / "grey.png", 32, 32, 9)
+    assert "scored on the mean of its channels" in ready_made(tool).ready()(bench, grey, pair).note
+
+
+def test_the_hash_of_ready_made_pictures_is_of_those_in_use(
+    bench: BenchmarkSet, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    tool = tmp_path / "tool"
+    write_noise(tool / "colour.png", 32, 40, 9)
+    before = ready_made(tool).hash([bench])
+    write_noise(tool / "unused.png", 32, 40, 9)
+    assert ready_made(tool).hash([bench]) == before
+    write_noise(tool / "colour.png", 32, 40, 10)
+    assert ready_made(tool).hash([bench]) != before
