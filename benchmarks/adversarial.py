@@ -1,6 +1,6 @@
 """GAN updates per second: the adversarial stage against a plain float32 loop that decodes PNG files.
 
-    python benchmarks/adversarial.py PHOTOS [--recipe esrgan] [--set network.blocks=4] [--features VGG] [--steps 20] [--rounds 3]
+    python benchmarks/adversarial.py PHOTOS [--recipe esrgan] [--set network.blocks=4] [--features VGG] [--steps 20]
 
 PHOTOS is a folder of pictures. By default the recipe is ESRGAN's with 4 blocks instead of 23. Without a file of VGG weights
 both sides leave the content loss out. The reference does what most public code does: a ``DataLoader`` with worker processes
@@ -76,7 +76,12 @@ def ours(
 ) -> float:
     """Steps per second of the adversarial stage, from its own log, after as many steps of warming up."""
     options = Options(
-        device="cpu", compiled=compiled, features=features, log_every=chosen.steps, save_every=10**9, validate_every=10**9
+        device="cpu",
+        compiled=compiled,
+        features=features,
+        log_every=chosen.steps,
+        save_every=10**9,
+        validate_every=10**9,
     )
     run = train(name, replace(chosen, steps=2 * chosen.steps), made, folder, options=options)
     last = (run.path / "log.jsonl").read_text().splitlines()[-1]

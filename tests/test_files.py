@@ -108,7 +108,13 @@ def dead() -> int:
 def test_only_what_is_ours_is_removed(tmp_path: Path) -> None:
     ours = part_name("a.txt", dead(), 3)
     elsewhere = ours.replace(ours.split(".")[3].split("-")[0], "0123abcd")
-    others = [elsewhere, ours.removeprefix("."), ours.removesuffix(".part"), f".a.txt.{dead()}.3.part", ".download.part"]
+    others = [
+        elsewhere,
+        ours.removeprefix("."),
+        ours.removesuffix(".part"),
+        f".a.txt.{dead()}.3.part",
+        ".download.part",
+    ]
     link, folder = part_name("link", dead(), 0), part_name("folder", dead(), 0)
     for name in (ours, *others):
         (tmp_path / name).touch()

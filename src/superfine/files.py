@@ -78,7 +78,7 @@ def _machine() -> str:
 
     names = platform.node()
     with suppress(OSError):
-        names += os.readlink("/proc/self/ns/pid")
+        names += str(Path("/proc/self/ns/pid").readlink())
     return f"{crc32(names.encode(errors='surrogateescape')):08x}"
 
 

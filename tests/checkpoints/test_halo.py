@@ -48,7 +48,9 @@ def from_so_much(network: nn.Module, picture: Tensor, around: int) -> Tensor:
     middle, s = picture.shape[-1] // 2, network.scale
     window = slice(middle - 16 - around, middle + 16 + around)
     with torch.no_grad():
-        return network(picture[..., window, window])[..., s * around : s * (around + 32), s * around : s * (around + 32)]
+        return network(picture[..., window, window])[
+            ..., s * around : s * (around + 32), s * around : s * (around + 32)
+        ]
 
 
 @pytest.mark.parametrize(("scale", "gain"), [(4, 24), (2, 20)])

@@ -22,7 +22,7 @@ def photo(tmp_path: Path, write_noise: Callable[..., None], monkeypatch: pytest.
 def test_a_sheet_beside_the_photograph(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["compare", "photo.png", "--crop", "4,8,20,16", "--device", "cpu"]
     assert main(arguments) == 0
-    assert capsys.readouterr().out == "photo-compare.png: crop 4,8,20,16 of photo.png, enlarged in 1 ways\n"
+    assert capsys.readouterr().out == "photo-compare.png: crop 4,8,20,16 of photo.png, results: 1\n"
     sheet = read("photo-compare.png").pixels
     assert (sheet == 1).all(axis=2).mean() > 0.1
     first = Path("photo-compare.png").read_bytes()

@@ -1,9 +1,10 @@
 """How far a network of a large receptive field looks in effect: the halo that its tiles need.
 
 The radius of RRDB with 23 blocks is 349 low-resolution pixels, of which all but the nearest change nothing that could be seen:
-a deep network's effective receptive field is far smaller than its theoretical one (Luo et al. 2016, "Understanding the Effective
-Receptive Field in Deep Convolutional Neural Networks"). A tile with less halo than the radius sees black, by zero padding, where
-the picture goes on. So this is what is measured: the middle of a picture is computed from larger and larger windows.
+a deep network's effective receptive field is far smaller than its theoretical one (Luo et al. 2016, "Understanding the
+Effective Receptive Field in Deep Convolutional Neural Networks"). A tile with less halo than the radius sees black, by zero
+padding, where the picture goes on. So this is what is measured: the middle of a picture is computed from larger and larger
+windows.
 """
 
 from dataclasses import asdict, dataclass
@@ -50,8 +51,8 @@ def measure_halo(network: nn.Module) -> Halo:
     """The smallest of :data:`RUNGS` from which on nothing changes by more than :data:`LIMIT`, on the [0,1] scale.
 
     On three fixed pictures like photographs, in float32: from one rung to the next until the results are steady; then, on a
-    strip as long as the receptive field and as wide as the last window, once lying and once standing, what all that lies further
-    away changes is added. In pixels that is a fraction of what a window of the whole receptive field would take.
+    strip as long as the receptive field and as wide as the last window, once lying and once standing, what all that lies
+    further away changes is added. In pixels that is a fraction of what a window of the whole receptive field would take.
 
     Parameters
     ----------

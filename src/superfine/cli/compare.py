@@ -62,7 +62,7 @@ def compare(
     with bar("comparing", "enlargements") as progress:
         made = make(photo, models or (), dials=_dials(dial), crop=box, device=device, progress=progress)
     write(made.sheet, sheet)
-    print(one_line(f"{sheet}: crop {made.crop} of {photo}, enlarged in {made.enlargements} ways"))
+    print(one_line(f"{sheet}: crop {made.crop} of {photo}, results: {made.enlargements}"))
     return 0
 
 

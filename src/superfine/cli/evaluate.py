@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from superfine.errors import UserError
 
 if TYPE_CHECKING:
     from superfine.evaluation import Evaluation, Method
+    from superfine.evaluation.figures.crops import Box
 
 
 def evaluate(
@@ -24,6 +25,7 @@ def evaluate(
     protocol: str = "standard",
     weights: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = [],  # noqa: B006
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    crops: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = [],  # noqa: B006
     scale: int | None = None,
     device: str = "auto",
     jobs: int | None = None,
@@ -49,6 +51,8 @@ def evaluate(
         are looked for on this machine, and fetched.
     out
         A folder for the scores, tables, figures, pictures and report.html.
+    crops
+        Parts for the comparison sheets, such as Set5/baby:120,80,64,64; chosen where the methods differ most if left out.
     scale
         Where no model says it: how many times as large the originals are.
     device
@@ -62,6 +66,7 @@ def evaluate(
     from superfine.cli.say import say
     from superfine.evaluation import Cache, cache_folder, common_scale, open_methods, open_sets
     from superfine.evaluation import evaluate as run
+    from superfine.evaluation.figures.crops import parse_crops
     from superfine.evaluation.table import markdown
 
     if jobs is not None and jobs < 1:
@@ -71,6 +76,7 @@ def evaluate(
     if record:
         _check_recordable(methods)
     files = dict(map(_named_file, weights))
+    parts = parse_crops(crops)
     benches = open_sets(sets, common_scale(methods, scale))
     with bar("evaluate", "pictures") as progress:
         evaluation = run(
@@ -84,13 +90,13 @@ def evaluate(
             known=Cache(cache_folder(), say),
             jobs=jobs,
             progress=progress,
-            command=_command(models, sets, names, protocol, weights, out, scale, device),
+            command=_command(models, sets, names, protocol, weights, out, crops, scale, device),
         )
     print(markdown(evaluation), end="")
     failed = sum(len(score.failed) for score in evaluation.scores)
     if failed:
         say(f"{failed} of the results could not be scored; the table's notes tell which and why")
-    complete = out is None or _write(evaluation, out)
+    complete = out is None or _write(evaluation, out, parts)
     if record:
         _record(evaluation, methods)
     return int(bool(failed) or not complete)
@@ -110,18 +116,20 @@ def _command(
     protocol: str,
     weights: Sequence[str],
     out: Path | None,
+    crops: Sequence[str],
     scale: int | None,
     device: str,
 ) -> str:
     words = ["superfine", "evaluate", *models, "--sets", *map(str, sets), "--metrics", *metrics, "--protocol", protocol]
     words += ["--weights", *weights] if weights else []
     words += [] if out is None else ["-o", str(out)]
+    words += ["--crops", *crops] if crops else []
     words += [] if scale is None else ["--scale", str(scale)]
     words += [] if device == "auto" else ["--device", device]
     return shlex.join(words)
 
 
-def _write(evaluation: Evaluation, out: Path) -> bool:
+def _write(evaluation: Evaluation, out: Path, crops: Mapping[tuple[str, str], Box]) -> bool:
     """Write all that is made of an evaluation; False if some of it could not be made, which is said."""
     from superfine.cli.say import say
     from superfine.evaluation.table import FORMATS
@@ -142,7 +150,7 @@ def _write(evaluation: Evaluation, out: Path) -> bool:
     complete = True
     for make in (draw_all, report):
         try:
-            make(evaluation, out)
+            make(evaluation, out, crops=crops)
         except UserError as error:
             say(str(error))
             complete = False

@@ -139,8 +139,9 @@ def plan(
     halo = _up(halo, multiple)
     if tile is not None:
         core = max(_down(tile, multiple), multiple)
-        sides = (_side(length, _count(length, core, halo), halo, multiple) for length in (height, width))
-        return Plan(height, width, halo, *sides, multiple)
+        window_height = _side(height, _count(height, core, halo), halo, multiple)
+        window_width = _side(width, _count(width, core, halo), halo, multiple)
+        return Plan(height, width, halo, window_height, window_width, multiple)
     # A budget that leaves no core is overrun rather than refused: the halo is the network's, not the user's choice.
     smallest = _up(SMALLEST_TILE, multiple)
     area = max(area, (2 * halo + 2 * smallest) ** 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -97,13 +98,23 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @wraps(draw)
     def in_style(*arguments: P.args, **options: P.kwargs) -> Figure:
         try:
-            from matplotlib import rc_context
+            import matplotlib  # noqa: F401
         except ImportError:
             raise UserError("figures need matplotlib; install it with: pip install 'superfine[plots]'") from None
-        with rc_context(RC):
+        with _style():
             return draw(*arguments, **options)
 
     return in_style
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    from matplotlib import rc_context
+
+    with rc_context(RC), warnings.catch_warnings():
+        # Letters that the font lacks are drawn as boxes; a name of them is still told by its place and look.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -121,8 +132,6 @@ def save(figure: Figure, path: Path) -> list[Path]:
     UserError
         A file cannot be written.
     """
-    from matplotlib import rc_context
-
     written = []
     # Nothing that differs from run to run.
     metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None}}
@@ -130,9 +139,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
         file = path.with_name(path.name + suffix)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(file) as part, rc_context(RC), warnings.catch_warnings():
-                # A name in letters that the font lacks is drawn as boxes, and is still told by its place.
-                warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            with whole_file(file) as part, _style():
                 figure.savefig(part, format=suffix[1:], dpi=DPI, metadata=metadata[suffix])
         except OSError as error:
             raise UserError(f"{file}: cannot be written: {error.strerror}; check the folder and the space") from None

@@ -27,7 +27,8 @@ def report(evaluation: Evaluation, out: Path, *, crops: Mapping[tuple[str, str],
     are kept without loss (WebP), as it is by their pixels that methods are compared. For the size of the file not all are
     shown: of each set the most telling with sliders, of the others crops, as far as a budget goes (``LARGE``, ``WINDOW``,
     ``CROP`` and ``BUDGET`` in ``report/views.py``); what is left out is said. Figures are those that
-    :func:`superfine.evaluation.figures.draw_all` has drawn of this evaluation, with the same ``crops``, into ``out``; where there are none that is said.
+    :func:`superfine.evaluation.figures.draw_all` has drawn of this evaluation into ``out``, with the same ``crops``; where
+    there are none that is said.
 
     Raises
     ------

@@ -24,8 +24,8 @@ LARGE = 3
 WINDOW = 480
 """Side of what a slider shows, in pixels of the original: of larger pictures the part around the crop that would be chosen."""
 
-CROP = 96
-"""Side of the crops of the other pictures."""
+CROP = 80
+"""Side of the crops of the other pictures, each pixel of which is shown as two by two."""
 
 BUDGET = 24_000_000
 """Bytes that all pictures may take before they are written as text, which adds a third."""
@@ -160,7 +160,7 @@ def crop_row(view: View, set: str) -> str:
     """All results of one picture in a row."""
     size = f'width="{view.box.width}" height="{view.box.height}"'
     figures = "".join(
-        f'<figure><img {_source(encoded)} {size} alt="{text(f"{set}, {view.name}: {method}")}" loading="lazy">'
+        f'<figure><img {_source(encoded)} {size} alt="{text(f"{set}, {view.name}: {method}")}" decoding="async">'
         f"<figcaption>{text(method)}<br>{text(values)}</figcaption></figure>"
         for method, values, encoded in view.results
     )
