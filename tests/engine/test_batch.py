@@ -119,6 +119,24 @@ def test_a_bad_file_does_not_stop_the_others(model: superfine.Model, tmp_path: P
     assert sorted(path.name for path in tmp_path.glob("*@4x*")) == ["a@4x.png", "d@4x.png"]
 
 
+def test_too_little_memory_is_said_once_for_all_pictures(compact: Path, tmp_path: Path, said: list[str]) -> None:
+    model = superfine.load(compact, device="cpu")
+    run = model.backend.run
+
+    def scarce(windows: np.ndarray) -> np.ndarray:
+        if windows.shape[1] > 40:
+            raise MemoryError
+        return run(windows)
+
+    model.backend.run = scarce  # type: ignore[method-assign]
+    for name in "ab":
+        write(picture(60, 30), tmp_path / f"{name}.png")
+    assert go(model, [tmp_path], tmp_path / "out", said, tile=60) == Summary(done=2)
+    assert len(said) == 1
+    assert "a.png: CPU has no memory for 30 × 60 pixels at once; going on with 30 × " in said[0]
+    assert not leftovers(tmp_path)
+
+
 def test_jpeg_has_no_alpha_and_that_is_said(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
     write(picture(alpha=np.zeros((12, 17), np.float32)), tmp_path / "a.png")
     assert go(model, [tmp_path / "a.png"], tmp_path / "a.jpg", said) == Summary(done=1)

@@ -296,7 +296,8 @@ def _card(model: ModelFolder) -> list[str]:
         "network": f"{card.architecture}: {_words(card.config)}",
         "scale": f"×{card.scale}",
         "parameters": f"{_parameters(model):,}",
-        "receptive field": f"{card.radius} low-resolution pixels to each side",
+        "receptive field": f"{card.radius} low-resolution pixels to each side"
+        + ("" if card.halo is None else f", of which tiles carry {card.halo}, as was measured"),
         "licence": card.licence,
     }
     lines = [card.name, *_facts(facts)]
