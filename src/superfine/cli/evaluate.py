@@ -131,6 +131,7 @@ def _command(
 
 def _write(evaluation: Evaluation, out: Path, crops: Mapping[tuple[str, str], Box]) -> bool:
     """Write all that is made of an evaluation; False if some of it could not be made, which is said."""
+    from superfine.cli.progress import bar
     from superfine.cli.say import say
     from superfine.evaluation.table import FORMATS
     from superfine.files import whole_file
@@ -148,12 +149,17 @@ def _write(evaluation: Evaluation, out: Path, crops: Mapping[tuple[str, str], Bo
     from superfine.evaluation.report import report
 
     complete = True
-    for make in (draw_all, report):
-        try:
-            make(evaluation, out, crops=crops)
-        except UserError as error:
-            say(str(error))
-            complete = False
+    try:
+        with bar("drawing", "figures") as progress:
+            draw_all(evaluation, out, crops=crops, progress=progress)
+    except UserError as error:
+        say(str(error))
+        complete = False
+    try:
+        report(evaluation, out, crops=crops)
+    except UserError as error:
+        say(str(error))
+        complete = False
     return complete
 
 

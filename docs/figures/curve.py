@@ -1,0 +1,70 @@
+"""The curve of a training: PSNR-Y on the validation photographs, and the loss, against the steps.
+
+    python docs/figures/curve.py RUN... --out docs/figures/compact_curve.webp
+
+RUN is a run folder, or its log.jsonl. Several runs are drawn one after the other, each having begun with the weights of the
+one before it. Needs matplotlib (`pip install 'superfine[plots]'`).
+"""
+
+import argparse
+import json
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from superfine.images import Picture, write
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito
+SMOOTHED = 10  # values of the log, which are means of 100 steps already
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    file = run if run.is_file() else run / "log.jsonl"
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+
+    logs = [read_log(run) for run in arguments.runs]
+    begins = [0, *accumulate(max(line["step"] for line in log) for log in logs)]
+    plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(7, 4.2), sharex=True, height_ratios=(3, 2), layout="constrained"
+    )
+    for log, begin, colour in zip(logs, begins, COLOURS, strict=False):
+        measured = [
+            (begin + line["step"], value) for line in log for key, value in line.items() if key.startswith("psnr_y/")
+        ]
+        above.plot(*zip(*measured, strict=True), "o-", color=colour, markersize=3)
+        loss = next(key for key in log[0] if key not in ("step", "rate", "waiting_for_data", "patches_per_second"))
+        lines = [(begin + line["step"], line[loss]) for line in log if loss in line]
+        steps, values = (np.array(part) for part in zip(*lines, strict=True))
+        kernel = np.ones(min(SMOOTHED, len(values))) / min(SMOOTHED, len(values))
+        smooth = np.convolve(values, kernel, "valid")
+        scaled = (smooth - smooth.min()) / max(np.ptp(smooth), 1e-12)
+        below.plot(steps[len(steps) - len(smooth) :], scaled, color=colour, linewidth=1, label=loss)
+    (name,) = {key.removeprefix("psnr_y/") for log in logs for line in log for key in line if key.startswith("psnr_y/")}
+    above.set_ylabel(f"PSNR-Y on {name}, dB")
+    below.set_ylabel("training loss,\nfrom its least to its most")
+    below.set_xlabel("step")
+    below.legend(frameon=False)
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+        for begin in begins[1:-1]:
+            axes.axvline(begin, color="0.6", linewidth=0.8, linestyle=":")
+
+    figure.set_dpi(160)
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    write(Picture(pixels.astype(np.float32) / np.float32(255)), arguments.out, quality=90)
+
+
+if __name__ == "__main__":
+    main()
