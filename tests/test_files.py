@@ -138,3 +138,12 @@ def test_what_this_process_writes_at_the_same_time_stays(tmp_path: Path, monkeyp
         monkeypatch.setattr("superfine.files._swept", set())
         write(tmp_path / "b.txt")
     assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_what_this_process_writes_stays_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    with whole_file(tmp_path / "folder" / "a.txt") as part:
+        part.write_text("whole")
+        write(tmp_path / "link" / "b.txt")
+    assert (tmp_path / "folder" / "a.txt").read_text() == "whole"

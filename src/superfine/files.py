@@ -11,7 +11,7 @@ from pathlib import Path
 
 BEGINNING = 40  # characters, of up to four bytes each; file systems end at 255 bytes, some at 143
 _count = count()
-_writing: set[Path] = set()
+_writing: set[str] = set()  # names, which no two writers share: one folder may be written to under several
 _swept: set[Path] = set()
 
 
@@ -35,7 +35,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         path.lstat()
     _sweep(path.parent.absolute())
     part = path.with_name(part_name(path.name, os.getpid(), next(_count)))
-    _writing.add(part.absolute())
+    _writing.add(part.name)
     try:
         yield part
         with part.open("rb") as file:
@@ -46,7 +46,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
         raise
     finally:
-        _writing.discard(part.absolute())
+        _writing.discard(part.name)
 
 
 def part_name(name: str, pid: int, number: int) -> str:
@@ -63,11 +63,11 @@ def _sweep(folder: Path) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if (match := ours.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
-                pid, part = int(match[1]), folder / entry.name
+                pid = int(match[1])
                 # A container's processes often have the same id each time.
-                if part not in _writing if pid == os.getpid() else not _is_alive(pid):
+                if entry.name not in _writing if pid == os.getpid() else not _is_alive(pid):
                     with suppress(OSError):
-                        part.unlink()
+                        (folder / entry.name).unlink()
 
 
 @cache

@@ -8,6 +8,7 @@ import torch
 
 from superfine.cli.main import main
 from superfine.data import fetch
+from superfine.data.pages import fonts_are_there
 from superfine.images import read
 
 torch.set_num_threads(1)
@@ -32,6 +33,7 @@ def test_pack_and_preview(
     )
 
 
+@pytest.mark.skipif(not fonts_are_there(), reason="needs a font on this machine")
 def test_pages(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pages = tmp_path / "pages"
     assert run("data", "pages", "-o", pages, "--count", 2, "--side", 128, "--fonts", "DejaVu Sans", "serif") == 0

@@ -68,6 +68,9 @@ def test_what_cannot_be_done_is_one_line(photos: Path, capsys: pytest.CaptureFix
         (["bicubic", "--sets", str(photos), "--scale", "0"], "--scale 0: must be 1 or more"),
         (["bicubic", "--sets", str(photos), "--weights", "niqe"], "not of the form METRIC=FILE"),
         (["compact-x4", "--sets", str(photos), "--record"], "is a bundled model"),
+        (["bicubic", "--sets", str(photos), "--record"], "--record: no model folder is among the models"),
+        (["bicubic", "--sets", str(photos), "--crops", "photos/x:0,0,8,8"], "crop photos/x:0,0,8,8: no such picture"),
+        (["bicubic", "--sets", str(photos), "--crops", "photos/2:0,0,8,33"], "reaches beyond photos/2, which is 44×32"),
     ):
         assert main(["evaluate", *arguments]) == 1
         captured = capsys.readouterr()

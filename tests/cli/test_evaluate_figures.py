@@ -33,7 +33,7 @@ def test_figures_with_given_crops_and_the_report(capsys: pytest.CaptureFixture[s
     [
         ("1:8,4,32,20", r"crop 1:8,4,32,20: not SET/NAME:X,Y,W,H; .*"),
         ("photos/1:8,4,320,20", r"crop 8,4,320,20: reaches beyond photos/1, which is 64×64; .*"),
-        ("photos/x:8,4,32,20", r"photos/x: no method's result was kept; .*"),
+        ("photos/x:8,4,32,20", r"crop photos/x:8,4,32,20: no such picture in the sets; .*"),
     ],
 )
 def test_crops_that_cannot_be(capsys: pytest.CaptureFixture[str], crop: str, pattern: str) -> None:

@@ -38,3 +38,12 @@ def test_what_cannot_be_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["metrics", "fit-niqe", str(tmp_path), "-o", str(tmp_path / "m.safetensors")]) == 1
     assert "gives 0 sharp blocks of 96×96" in capsys.readouterr().err
     assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_a_model_that_has_no_place_is_told_before_it_is_fitted(
+    tmp_path: Path, write_noise: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_noise(tmp_path / "photos" / "a.png", 700, 700, 1)
+    missing = tmp_path / "missing"
+    assert main(["metrics", "fit-niqe", str(tmp_path / "photos"), "-o", str(missing / "m.safetensors")]) == 1
+    assert f"{missing}: is not a folder; make it first" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Packing: content, order, incremental and interrupted runs, bad files."""
 
 import importlib
+import json
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from superfine.data import Pack, pack
+from superfine.data.duplicates import signs
 from superfine.errors import UserError
 from superfine.images import Picture, imresize, read
 
@@ -87,6 +89,36 @@ def test_several_folders_make_one_pack(photos: Path, tmp_path: Path, write_noise
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty: holds no pictures"):
         pack([photos, tmp_path / "empty"], tmp_path / "both")
+
+
+def test_a_pack_of_an_earlier_version_is_looked_through_for_near_duplicates(
+    photos: Path, tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that has been left half made."""
+    out, half = tmp_path / "out", tmp_path / "half"
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(module, "version", lambda: "that knew less")
+        cropped = pack(photos, out).hr(2)
+        with pytest.raises(KeyboardInterrupt):
+            pack(photos, half, workers=1, progress=interrupt)
+    index = json.loads((out / "pack.json").read_text())
+    del index["near_duplicates_left_out"]
+    (out / "pack.json").write_text(json.dumps(index))
+    decoded.clear()
+    forbidden = [signs(pixels).tobytes() for pixels in (cropped, read(photos / "2.png").pixels)]
+    monkeypatch.setattr(module, "near", lambda found: "x of Set" if found.tobytes() in forbidden else None)
+    for folder in (out, half):
+        made = pack(photos, folder)
+        assert [entry.file for entry in made.entries] == ["0.png", "1.png", "3.png", "more/4.png"]
+        assert [(skip.file, skip.reason[:18]) for skip in made.skipped] == [("2.png", "is nearly x of Set")]
+        assert made.is_checked
+        if folder == out:
+            assert decoded == [], "copied pictures are not decoded for it"
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 3])

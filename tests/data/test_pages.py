@@ -1,13 +1,15 @@
 """Pages of text and drawings: the same for a seed, different for each number, and with writing on them."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import pyvips
 
-from superfine.data.pages import FONTS, page, pages, render
+from superfine.data.pages import FONTS, fonts_are_there, page, pages, render
 from superfine.errors import UserError
 from superfine.images import read
 
@@ -32,14 +34,10 @@ def test_pages_hold_every_kind_of_thing() -> None:
     assert fonts == {"A & B", "C"}
 
 
-def fonts_are_there() -> bool:
-    try:
-        return bool(pyvips.Image.text("m", font="serif 20").max() > 0)
-    except pyvips.Error:
-        return False
+needs_fonts = pytest.mark.skipif(not fonts_are_there(), reason="needs a font on this machine")
 
 
-@pytest.mark.skipif(not fonts_are_there(), reason="needs a font on this machine")
+@needs_fonts
 def test_the_text_is_drawn() -> None:
     words = '<text x="4" y="30" font-size="28" font-family="serif" fill="rgb(200,0,0)">Hm</text>'
     picture = render(f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="40">{words}</svg>')
@@ -50,6 +48,7 @@ def test_the_text_is_drawn() -> None:
     assert 40 < red.sum() < 700
 
 
+@needs_fonts
 def test_writes_pages_that_differ(tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
     pages(tmp_path / "a", count=3, side=96, seed=5, progress=lambda k, n: done.append((k, n)))
@@ -61,6 +60,24 @@ def test_writes_pages_that_differ(tmp_path: Path) -> None:
     assert not np.array_equal(pictures[0], pictures[1])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="fonts are fontconfig's on Linux alone")
+def test_a_machine_without_fonts_is_one_line(tmp_path: Path) -> None:
+    """Instead of pages of boxes."""
+    (tmp_path / "none").mkdir()
+    config = f"<fontconfig><dir>{tmp_path}/none</dir><cachedir>{tmp_path}/cache</cachedir></fontconfig>"
+    (tmp_path / "fonts.conf").write_text(config)
+    done = subprocess.run(
+        [sys.executable, "-m", "superfine", "data", "pages", "-o", tmp_path / "pages", "--count", "1", "--side", "96"],
+        env=os.environ | {"FONTCONFIG_FILE": str(tmp_path / "fonts.conf")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "this machine has no fonts; install some" in done.stderr
+    assert not (tmp_path / "pages").exists()
+
+
+@needs_fonts
 def test_refuses_what_is_no_page(tmp_path: Path) -> None:
     for count, side in ((0, 100), (1, 63)):
         with pytest.raises(UserError, match="cannot be made; give at least 1"):

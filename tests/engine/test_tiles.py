@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from superfine.engine.tiles import Plan, mirror, plan
+from superfine.engine.tiles import Plan, Span, mirror, plan
 from superfine.errors import UserError
 
 sides = st.integers(1, 90)
@@ -145,6 +145,31 @@ def test_the_grid_that_is_done_soonest() -> None:
         assert tiles.work < 1.2
         assert len(tiles.rows) >= 3
     assert len(plan(200, 200, 18, area=300_000).rows) <= 2
+
+
+def test_planning_a_tall_picture_does_not_make_every_span_of_every_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are many millions for a scanned strip, and took a minute."""
+    made = 0
+
+    def counted(window: int, start: int, stop: int) -> Span:
+        nonlocal made
+        made += 1
+        return Span(window, start, stop)
+
+    monkeypatch.setattr("superfine.engine.tiles.Span", counted)
+    plan(8000, 300, 18, area=300_000, rows=1000)
+    assert made <= 8000 / 18 + 1
+
+
+@given(sides, st.integers(0, 20), st.integers(16, 120), st.sampled_from([1, 2, 7]))
+def test_the_work_and_the_last_row_are_those_of_the_spans(side: int, halo: int, tile: int, multiple: int) -> None:
+    tiles = plan(side, side + 1, halo, tile=tile, area=0, multiple=multiple)
+    assert tiles.work == len(tiles.rows) * len(tiles.columns) * tiles.area / (side * (side + 1))
+    assert tiles.last == tiles.rows[-1].stop - tiles.rows[-1].start
+
+
+def test_a_picture_too_wide_for_a_row_of_the_budget() -> None:
+    assert max(row.stop - row.start for row in plan(90, 3000, 2, area=10**6, rows=0).rows) <= 18
 
 
 def test_equal_tiles_rather_than_a_sliver() -> None:

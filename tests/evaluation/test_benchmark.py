@@ -25,7 +25,7 @@ from superfine.evaluation import (
 )
 from superfine.evaluation.methods import Produce, Result
 from superfine.evaluation.sets import Item
-from superfine.images import read
+from superfine.images import Picture, read, write
 from superfine.metrics import Pair, measure
 from superfine.modelfile import GRAPH, open_model, write_model
 
@@ -221,6 +221,40 @@ def test_what_cannot_be_scored_is_noted_and_the_rest_is_scored(
     assert "cut.png" in tool_score.notes["cut"]
     assert bicubic.failed == ("cut", "tiny")
     assert list(bicubic.pictures) == ["a", "b", "missing", "same", "size"]
+
+
+def test_an_infinite_lr_psnr_is_no_identity(tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:
+    write_noise(tmp_path / "set" / "a.png", 48, 48, 1)
+    original = read(tmp_path / "set" / "a.png").pixels
+    original[20, 20] += np.float32(np.where(original[20, 20] < 0.5, 1, -1) / 255)  # too little to show at a quarter
+    (tmp_path / "tool").mkdir()
+    write(Picture(original), tmp_path / "tool" / "a.png")
+    methods, sets = open_methods([str(tmp_path / "tool")]), open_sets([tmp_path / "set"], 4)
+    (score,) = evaluate(methods, sets, metrics=["psnr_rgb", "lr_consistency"], known=known).scores
+    assert score.pictures["a"]["lr_consistency"] == math.inf
+    assert math.isfinite(score.pictures["a"]["psnr_rgb"])
+    assert score.notes == {"a": "infinite LR-PSNR, left out of the mean"}
+
+
+def test_what_is_measured_is_kept_though_the_picture_cannot_be(
+    bench: BenchmarkSet, known: Cache, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "pictures").write_text("in the way")
+    first, again = Counted("bicubic"), Counted("bicubic")
+    (score,) = run(first, bench, known, out=tmp_path / "out").scores
+    assert score.failed == ("0", "1", "2", "3")
+    (score,) = run(again, bench, known).scores
+    assert score.failed == ()
+    assert again.computed == []
+
+
+def test_a_damaged_model_of_niqe_is_told_once(bench: BenchmarkSet, known: Cache, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"no model")
+    counted = Counted("bicubic")
+    with pytest.raises(UserError, match=r"model\.safetensors: damaged, or no model of NIQE"):
+        run(counted, bench, known, metrics=["psnr_y", "niqe"], weights={"niqe": tmp_path / "model.safetensors"})
+    assert counted.computed == []
 
 
 def test_a_model_that_gives_no_numbers_is_noted(bench: BenchmarkSet, known: Cache, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The cache: what is kept is found again, whole, and anything else is unknown."""
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,15 +58,33 @@ def test_the_folder_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert cache_folder() == tmp_path / "home" / ".cache" / "superfine" / "evaluation"
 
 
-def test_the_version_is_that_of_the_code_that_measures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["psnr.py", "pristine.safetensors"])
+def test_the_version_is_that_of_the_code_that_measures(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from superfine import metrics
 
+    copy = shutil.copytree(metrics.__path__[0], tmp_path / "metrics")
+    monkeypatch.setattr(metrics, "__path__", [str(copy)])
     code_version.cache_clear()
     before = code_version()
-    (tmp_path / "psnr.py").write_text("another")
-    monkeypatch.setattr(metrics, "__path__", [str(tmp_path)])
+    (copy / name).write_text("another")
     code_version.cache_clear()
     try:
         assert code_version() != before
     finally:
         code_version.cache_clear()
+
+
+def test_the_version_is_that_of_what_makes_pairs_and_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    read_bytes = Path.read_bytes
+
+    def noted(self: Path) -> bytes:
+        seen.append(self.name)
+        return read_bytes(self)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    code_version.cache_clear()
+    code_version()
+    assert {"sets.py", "methods.py", "ruler.py", "psnr.py", "pristine.safetensors"} <= set(seen)

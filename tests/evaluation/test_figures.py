@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -268,6 +269,22 @@ def test_names_in_any_letters(evaluated: Evaluation, tmp_path: Path) -> None:
     png, _ = save(distribution(odd, "psnr_y"), tmp_path / "odd")
     assert (read(png).pixels[:, :100] < 0.5).any()
     save(plane(odd), tmp_path / "odd")
+
+
+def test_names_that_are_no_text(evaluated: Evaluation) -> None:
+    odd = [replace(score, set="set \udcff", method=f"{score.method} \udcfe") for score in evaluated.scores[:1]]
+    renamed = replace(evaluated, scores=tuple(odd))
+    for figure in (speed(renamed), distribution(renamed, "psnr_y")):
+        figure.draw_without_rendering()
+        assert {"set \ufffd", "nearest \ufffd"} <= set(texts(figure))
+
+
+def test_a_sheet_of_a_set_whose_name_is_no_text(evaluated: Evaluation, tmp_path: Path) -> None:
+    copytree(evaluated.pictures / "A & B", tmp_path / "\udcff")
+    scores = tuple(replace(score, set="\udcff") for score in evaluated.scores if score.set == "A & B")
+    figure = comparison_sheet(replace(evaluated, pictures=tmp_path, scores=scores), "\udcff", "one")
+    figure.draw_without_rendering()
+    assert "\ufffd, ×4" in texts(figure)
 
 
 def test_the_dial() -> None:

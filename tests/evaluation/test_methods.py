@@ -1,6 +1,7 @@
 """Methods: what is given is understood, and makes pictures."""
 
 import dataclasses
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from superfine import zoo
 from superfine.engine import load
 from superfine.errors import UserError
 from superfine.evaluation.methods import Interpolation, Network, ReadyMade, common_scale, open_methods
-from superfine.evaluation.sets import BenchmarkSet, open_set
+from superfine.evaluation.sets import BenchmarkSet, Item, open_set
 from superfine.images import Picture, imresize, write
 from superfine.modelfile import GRAPH, Variant, open_model, write_model
 
@@ -125,6 +126,19 @@ def test_a_folder_without_model_or_pictures_is_told(tmp_path: Path) -> None:
         open_methods([str(tmp_path)])
 
 
+def test_a_folder_that_may_not_be_searched_is_told(
+    tmp_path: Path, bench: BenchmarkSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(UserError, match="cannot be searched: Permission denied"):
+        open_methods([str(tmp_path)])
+    with pytest.raises(UserError, match="cannot be searched: Permission denied"):
+        ReadyMade("tool", tmp_path).fingerprint(bench, bench.items[0])
+
+
 def test_the_scale_is_that_of_the_models(dialled: Path) -> None:
     assert common_scale(open_methods(["bicubic"])) == 4
     assert common_scale(open_methods(["bicubic"]), 2) == 2
@@ -199,6 +213,14 @@ def test_colours_in_a_picture_of_a_grey_original_are_noted(
     assert ready_made(tool).ready()(bench, grey, pair).note == ""
     write_noise(tool / "grey.png", 32, 32, 9)
     assert "scored on the mean of its channels" in ready_made(tool).ready()(bench, grey, pair).note
+
+
+def test_ready_made_pictures_with_names_that_are_no_text_have_a_hash(tmp_path: Path) -> None:
+    name = "\udcff"
+    (tmp_path / f"{name}.png").write_bytes(b"a picture")
+    bench = BenchmarkSet("set", 4, (Item(name, tmp_path / f"{name}.png"),))
+    method = ReadyMade("tool", tmp_path)
+    assert method.hash([bench]) != method.hash([])
 
 
 def test_the_hash_of_ready_made_pictures_is_of_those_in_use(

@@ -18,7 +18,7 @@ from superfine.errors import UserError
 from superfine.evaluation.figures import planned
 from superfine.evaluation.figures.crops import Box
 from superfine.evaluation.figures.style import save
-from superfine.evaluation.report import report, views
+from superfine.evaluation.report import report, tables, views
 from superfine.evaluation.report.text import text
 from superfine.evaluation.report.views import window
 from superfine.evaluation.score import Evaluation
@@ -99,6 +99,16 @@ def test_it_asks_for_nothing(written: Path, page: Page) -> None:
     (policy, _), *_ = page.all("meta", http_equiv="Content-Security-Policy")
     assert str(policy["content"]).startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "http" not in re.sub('data:image[^"]+', "", written.read_text("utf-8")).replace("http-equiv", "")
+
+
+def test_a_mean_of_fewer_pictures_is_not_the_best(evaluated: Evaluation) -> None:
+    scores = tuple(score for score in evaluated.scores if score.set == "Set5")
+    *whole, partial = (score.mean("lpips_alex") for score in scores)
+    assert scores[-1].failed
+    assert partial < min(whole)
+    html = tables.means(replace(evaluated, scores=scores))
+    assert f'class="number best" data-value="{partial!r}"' not in html
+    assert f'class="number best" data-value="{min(whole)!r}"' in html
 
 
 def test_the_means(evaluated: Evaluation, page: Page) -> None:

@@ -57,6 +57,13 @@ def test_what_is_saved_is_read_again(evaluation: Evaluation, tmp_path: Path) -> 
     assert json.loads((tmp_path / "scores.json").read_text())["scores"][0]["pictures"]["head"]["psnr_y"] == "inf"
 
 
+def test_names_that_are_no_text_are_saved_too(evaluation: Evaluation, tmp_path: Path) -> None:
+    odd = dataclasses.replace(SCORE, pictures={"\udcff": {"psnr_y": 30.0, "ssim_y": 0.8}}, notes={}, failed=())
+    odd_evaluation = dataclasses.replace(evaluation, scores=(odd,), command="superfine evaluate \udcff")
+    odd_evaluation.save(tmp_path)
+    assert read_evaluation(tmp_path) == odd_evaluation
+
+
 def test_the_pictures_move_with_the_folder(evaluation: Evaluation, tmp_path: Path) -> None:
     evaluation.save(tmp_path)
     moved = tmp_path / "moved"

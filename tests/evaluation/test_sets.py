@@ -1,5 +1,6 @@
 """Benchmark sets: originals and twins are found by their names, and what is wrong is told of single pictures."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +125,26 @@ def test_two_sets_of_one_name_are_refused(tmp_path: Path, write_noise: WriteNois
         write_noise(tmp_path / folder / "a.png", 16, 16, 1)
     with pytest.raises(UserError, match="another set is called Set5 too"):
         open_sets([tmp_path / "one/Set5", tmp_path / "two/Set5"], 4)
+
+
+@pytest.mark.parametrize("other", ["set_5", "SET:5"])
+def test_two_sets_whose_pictures_would_share_a_folder_are_refused(
+    other: str, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    for folder in ("one/Set_5", f"two/{other}"):
+        write_noise(tmp_path / folder / "a.png", 16, 16, 1)
+    with pytest.raises(UserError, match="another set is called Set_5 too"):
+        open_sets([tmp_path / "one/Set_5", tmp_path / "two" / other], 4)
+
+
+def test_a_folder_that_may_not_be_searched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    (tmp_path / "set").mkdir()
+    monkeypatch.setattr(Path, "is_dir", refused)
+    with pytest.raises(UserError, match="set: cannot be searched: Permission denied"):
+        open_set(tmp_path / "set", 4)
 
 
 def test_files_are_matched_by_name_with_or_without_suffixes() -> None:

@@ -208,3 +208,13 @@ def test_json_has_protocol_rows_and_notes(troubled: Evaluation) -> None:
 )
 def test_numbers_as_papers_print_them(metric: str, value: float, signed: bool, text: str) -> None:
     assert table.number(metric, value, signed=signed) == text
+
+
+def test_latex_compares_whole_means_alone(usual: Evaluation) -> None:
+    best = score("partial", "Set5", 4, 40.0, 0.99, failed=("004",), notes={"004": "damaged"})
+    same = score("same", "Set5", 5, math.inf, 1.0)
+    text = table.latex(dataclasses.replace(usual, scores=(*usual.scores, best)))
+    assert r"partial & 40.00 & .9900 &" in text
+    assert r"\textbf{31.06} & \textbf{.8768}" in text
+    text = table.latex(dataclasses.replace(usual, scores=(*usual.scores, same)))
+    assert r"same & \textbf{$\infty$} & \textbf{1.0000} &" in text

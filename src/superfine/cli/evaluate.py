@@ -66,7 +66,7 @@ def evaluate(
     from superfine.cli.say import say
     from superfine.evaluation import Cache, cache_folder, common_scale, open_methods, open_sets
     from superfine.evaluation import evaluate as run
-    from superfine.evaluation.figures.crops import parse_crops
+    from superfine.evaluation.figures.crops import check_crops, parse_crops
     from superfine.evaluation.table import markdown
 
     if jobs is not None and jobs < 1:
@@ -78,6 +78,7 @@ def evaluate(
     files = dict(map(_named_file, weights))
     parts = parse_crops(crops)
     benches = open_sets(sets, common_scale(methods, scale))
+    check_crops(parts, benches)
     with bar("evaluate", "pictures") as progress:
         evaluation = run(
             methods,
@@ -141,7 +142,7 @@ def _write(evaluation: Evaluation, out: Path, crops: Mapping[tuple[str, str], Bo
         evaluation.save(out)
         for suffix, table in FORMATS.items():
             with whole_file(out / f"table.{suffix}") as part:
-                part.write_text(table(evaluation), encoding="utf-8")
+                part.write_text(table(evaluation), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UserError(f"{out}: {error.strerror or error}; free some space or choose another folder") from None
 
@@ -168,6 +169,8 @@ def _check_recordable(methods: Sequence[Method]) -> None:
     from superfine import zoo
     from superfine.evaluation import Network
 
+    if not any(isinstance(method, Network) for method in methods):
+        raise UserError("--record: no model folder is among the models; leave it out")
     for method in methods:
         if not isinstance(method, Network):
             continue

@@ -59,6 +59,8 @@ def fit_niqe(
 
     if out.suffix != ".safetensors":
         raise UserError(f"{out}: a model is a .safetensors file; give such a name")
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent}: is not a folder; make it first, or give another place")
     with bar("fitting", "photographs") as progress:
         model = fit(folder, every=every, description=description or folder.resolve().name, progress=progress)
     write_pristine(model, out)

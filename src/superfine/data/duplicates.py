@@ -3,6 +3,7 @@
 ``python -m superfine.data.duplicates FOLDER...`` prints the lines of ``benchmarks.txt`` for folders of benchmark pictures.
 """
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,9 +79,19 @@ def near(found: NDArray[np.int8]) -> Benchmark | None:
 
 
 @cache
+def version() -> str:
+    """Tells what :func:`near` knows from what it knew before, so that an older pack is looked through again."""
+    return hashlib.sha256(_text().encode() + f"{SIDE} {KEPT} {NEAR}".encode()).hexdigest()[:12]
+
+
+def _text() -> str:
+    return files(__package__).joinpath("benchmarks.txt").read_text(encoding="utf-8")
+
+
+@cache
 def _known() -> tuple[list[Benchmark], NDArray[np.int32]]:
     known = []
-    for line in files(__package__).joinpath("benchmarks.txt").read_text(encoding="utf-8").splitlines():
+    for line in _text().splitlines():
         if line and not line.startswith("#"):
             name, picture, digits = line.split()
             bits = np.unpackbits(np.frombuffer(bytes.fromhex(digits), np.uint8))

@@ -16,12 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superfine.data.duplicates import near, signs
+from superfine.data.duplicates import near, signs, version
 from superfine.errors import UserError
 from superfine.files import whole_file
 from superfine.images import imresize, is_picture, read
@@ -82,6 +82,7 @@ class Pack:
             self.sha256: str = index["sha256"]
             self.entries = [Entry(**entry) for entry in index["pictures"]]
             self.skipped = [Skipped(**entry) for entry in index["skipped"]]
+            self._checked: str | None = index.get("near_duplicates_left_out")
             names: list[str] = index["files"]
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{path}: is not a pack; make one with superfine data pack FOLDER -o {path}") from None
@@ -114,6 +115,11 @@ class Pack:
         entry, area = self.entries[i], self.scale**2
         flat = self._lr[self._hr_offsets[i] // area : self._hr_offsets[i + 1] // area]
         return flat.reshape(entry.height // self.scale, entry.width // self.scale, 3)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether it was made without near-duplicates of the benchmark pictures, all that are known today."""
+        return self._checked == version()
 
     @property
     def megapixels(self) -> float:
@@ -151,7 +157,7 @@ def pack(
     MATLAB's bicubic ``imresize`` to their twin. They are packed in the order of their names, so the same photographs make the
     same pack whatever the number of workers. Pictures that an earlier run packed and that have not changed since (size and
     modification time) are copied, not decoded; an interrupted run is continued. Near-duplicates of the benchmark sets
-    (:mod:`superfine.data.duplicates`) are skipped.
+    (:mod:`superfine.data.duplicates`) are skipped, also those that an earlier version packed.
 
     Parameters
     ----------
@@ -181,7 +187,7 @@ def pack(
     try:
         out.mkdir(parents=True, exist_ok=True)
         old = Pack(out) if (out / INDEX).exists() else None
-        if old is not None and old.scale == scale and _is_current(old, jobs):
+        if old is not None and old.scale == scale and old.is_checked and _is_current(old, jobs):
             progress(len(jobs), len(jobs))
             return old
         return _build(
@@ -233,16 +239,24 @@ def _convert(job: _Job, scale: int) -> Done:
         return Skipped(job.file, f"is smaller than {scale}×{scale} pixels; leave it out")
     if picture.alpha is not None and picture.alpha.min() < 1.0:
         return Skipped(job.file, "is partly transparent; flatten it first")
-    benchmark = near(signs(picture.pixels))
-    if benchmark is not None:
-        return Skipped(job.file, f"is nearly {benchmark}, which is measured on; leave it out of training")
+    if duplicate := _near_duplicate(job, picture.pixels):
+        return duplicate
     hr = np.rint(picture.pixels[:height, :width] * np.float32(255)).astype(np.uint8)
     entry = Entry(job.file, job.bytes, job.modified_ns, height, width, hashlib.sha256(hr).hexdigest())
     return entry, hr, imresize(hr, scale=1 / scale)
 
 
+def _near_duplicate(job: _Job, pixels: NDArray[Any]) -> Skipped | None:
+    benchmark = near(signs(pixels))
+    if benchmark is None:
+        return None
+    return Skipped(job.file, f"is nearly {benchmark}, which is measured on; leave it out of training")
+
+
 def _copied(old: Pack, i: int, job: _Job) -> Done:
     """An unchanged picture of the old pack."""
+    if not old.is_checked and (duplicate := _near_duplicate(job, old.hr(i))):
+        return duplicate
     return replace(old.entries[i], modified_ns=job.modified_ns), old.hr(i), old.lr(i)
 
 
@@ -275,7 +289,7 @@ def _build(
         hr_file, lr_file = (stack.enter_context((out / name).open("ab")) for name in BUILDING)
         journal = stack.enter_context((out / JOURNAL).open("a", encoding="utf-8"))
         if not entries and not skipped:
-            journal.write(json.dumps({"scale": scale}) + "\n")
+            journal.write(_header(scale) + "\n")
         for done in _in_order(todo, scale, old, workers):
             if isinstance(done, Skipped):
                 skipped.append(done)
@@ -298,6 +312,11 @@ def _build(
     return _publish(out, scale, entries, skipped)
 
 
+def _header(scale: int) -> str:
+    """The journal's first line: what must be as it was for an interrupted run to be continued."""
+    return json.dumps({"scale": scale, "near_duplicates_left_out": version()})
+
+
 def _append(file: BinaryIO, pixels: Pixels) -> None:
     file.write(np.ascontiguousarray(pixels).data)
     file.flush()
@@ -314,7 +333,7 @@ def _resume(jobs: list[_Job], out: Path, scale: int) -> tuple[list[Entry], list[
     if (out / JOURNAL).exists():
         lines = (out / JOURNAL).read_text(encoding="utf-8").splitlines()
     kept = 0
-    if lines and lines[0] == json.dumps({"scale": scale}):
+    if lines and lines[0] == _header(scale):
         for job, line in zip(jobs, lines[1:], strict=False):
             try:
                 record = json.loads(line)
@@ -350,6 +369,7 @@ def _publish(out: Path, scale: int, entries: list[Entry], skipped: list[Skipped]
         "format": 1,
         "scale": scale,
         "sha256": sha256,
+        "near_duplicates_left_out": version(),
         "files": names,
         "pictures": [asdict(entry) for entry in entries],
         "skipped": [asdict(entry) for entry in skipped],

@@ -40,10 +40,14 @@ def pages(
     Raises
     ------
     UserError
-        The folder cannot be written, or the count or the side is not positive.
+        The folder cannot be written, the count or the side is too small, or the machine has no fonts.
     """
     if count < 1 or side < 64:
         raise UserError(f"{count} pages of {side} pixels: cannot be made; give at least 1, and at least 64 pixels")
+    if not fonts_are_there():
+        raise UserError(
+            f"{out}: cannot be made, as this machine has no fonts; install some, such as DejaVu or Liberation"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -52,6 +56,13 @@ def pages(
     for i in range(count):
         write(Picture(render(page(seed, i, side=side, fonts=families))), out / f"page-{seed}-{i:04d}.png")
         progress(i + 1, count)
+
+
+def fonts_are_there() -> bool:
+    """Whether letters are drawn as such: without any font each is the same box, and nothing says so."""
+    frame = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40">{}</svg>'
+    first, second = (render(frame.format(_text(4, 32, 32, FONTS[0], "black", letter))) for letter in "os")
+    return not np.array_equal(first, second)
 
 
 def render(svg: str) -> NDArray[np.float32]:

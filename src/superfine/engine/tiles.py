@@ -68,7 +68,14 @@ class Plan:
     @property
     def work(self) -> float:
         """Pixels that the network computes, for each pixel of the picture."""
-        return len(self.rows) * len(self.columns) * self.area / (self.height * self.width)
+        windows = self._number(self.height, self.window_height) * self._number(self.width, self.window_width)
+        return windows * self.area / (self.height * self.width)
+
+    @property
+    def last(self) -> int:
+        """Rows that are kept of the last row of windows."""
+        before = self._number(self.height, self.window_height) - 1
+        return self.height - (before * (self.window_height - 2 * self.halo) + self.halo if before else 0)
 
     def cut(self, pixels: NDArray[np.float32], row: Span, column: Span) -> NDArray[np.float32]:
         """A window of ``pixels`` (H×W×C, [0,1])."""
@@ -92,6 +99,11 @@ class Plan:
         if width < self.window_width:
             choices.append((self.window_width, replace(self, window_width=width)))
         return max(choices, key=lambda choice: choice[0])[1] if choices else None
+
+    def _number(self, length: int, window: int) -> int:
+        """Of the spans, without making them: many plans are compared, and a tall picture has many rows."""
+        end = _up(length, self.multiple)
+        return 1 if window >= end else math.ceil((end - 2 * self.halo) / (window - 2 * self.halo))
 
     def _spans(self, length: int, window: int, start: int) -> Iterator[Span]:
         end = _up(length, self.multiple)
@@ -145,7 +157,7 @@ def plan(
     # A budget that leaves no core is overrun rather than refused: the halo is the network's, not the user's choice.
     smallest = _up(SMALLEST_TILE, multiple)
     area = max(area, (2 * halo + 2 * smallest) ** 2)
-    rows = max(rows or height, height if height <= 2 * halo + smallest else halo + smallest)
+    rows = max(height if rows is None else rows, height if height <= 2 * halo + smallest else halo + smallest)
     choices: list[Plan] = []
     for down in range(1, height + 1):
         window_height = _side(height, down, halo, multiple)
@@ -154,7 +166,7 @@ def plan(
         if core >= multiple:
             window_width = _side(width, _count(width, core, halo), halo, multiple)
             choice = Plan(height, width, halo, window_height, window_width, multiple)
-            if choice.rows[0].stop <= rows:
+            if choice.row_at(0).stop <= rows:
                 choices.append(choice)
         if choices and window_height - 2 * halo <= max(halo, smallest):
             break
@@ -167,8 +179,7 @@ def _cost(choice: Plan) -> float:
     The last strip is encoded with nothing left to compute beside it. Measured with the compact network, encoding a pixel's
     enlargement as PNG takes about half the time of computing it; with larger networks this term hardly matters.
     """
-    last = choice.rows[-1]
-    return choice.work * choice.height + (last.stop - last.start) / 2
+    return choice.work * choice.height + choice.last / 2
 
 
 def check_tile(tile: int | None) -> None:

@@ -247,7 +247,13 @@ class _Run:
             values = self.ruler.measure(entry, result.pixels, pair, scale=bench.scale)
             entry = replace(entry, values=entry.values | values, note=result.note)
         if self.keep:
-            entry = replace(entry, png=self._write(bench, method.name, todo.item, result.pixels, pair.grey))
+            try:
+                entry = replace(entry, png=self._write(bench, method.name, todo.item, result.pixels, pair.grey))
+            except UserError:
+                self.cache.write(
+                    todo.key, replace(entry, png="")
+                )  # the disk is full, but what is measured need not be lost
+                raise
         self.cache.write(todo.key, entry)
         return entry
 
@@ -314,11 +320,11 @@ class _Run:
         return seconds
 
     def _infinite(self, entry: Entry) -> str:
-        infinite = [METRICS[name].label for name, value in self.ruler.values(entry).items() if math.isinf(value)]
+        infinite = [METRICS[name] for name, value in self.ruler.values(entry).items() if math.isinf(value)]
         if not infinite:
             return ""
-        same = "identical to the original: " if any("PSNR" in label for label in infinite) else ""
-        return f"{same}infinite {', '.join(infinite)}, left out of the mean"
+        same = "identical to the original: " if any(metric.reference for metric in infinite) else ""
+        return f"{same}infinite {', '.join(metric.label for metric in infinite)}, left out of the mean"
 
     def _count(self) -> None:
         self.done += 1

@@ -83,13 +83,19 @@ class Cache:
 
 @cache
 def code_version() -> str:
-    """The version of the code that measures: superfine's, and a hash of the files that a value depends on."""
+    """The version of the code that measures: superfine's, and a hash of the files that a value depends on.
+
+    These are the code and data, such as NIQE's model, of three packages, and what makes pairs and results of pictures here.
+    """
     from superfine import engine, images, metrics
 
-    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    found = [(here, here / name) for name in ("benchmark.py", "methods.py", "ruler.py", "sets.py")]
     for package in (engine, images, metrics):
         folder = Path(package.__path__[0])
         files = (file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-        for file in sorted(files):
-            digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+        found += [(folder, file) for file in sorted(files)]
+    digest = hashlib.sha256()
+    for folder, file in found:
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return f"{__version__}-{digest.hexdigest()[:16]}"

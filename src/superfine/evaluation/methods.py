@@ -15,7 +15,17 @@ from superfine.engine.backends import BACKENDS
 from superfine.errors import UserError
 from superfine.evaluation.cache import key
 from superfine.evaluation.score import folder_name
-from superfine.evaluation.sets import BenchmarkSet, Item, Pixels, ambiguous, has_colours, matched, pictures_in, sha256
+from superfine.evaluation.sets import (
+    BenchmarkSet,
+    Item,
+    Pixels,
+    ambiguous,
+    has_colours,
+    matched,
+    pictures_in,
+    searched,
+    sha256,
+)
 from superfine.images import imresize, is_picture, read
 from superfine.metrics import Pair
 from superfine.modelfile import GRAPH, ModelFolder, encode, open_model
@@ -181,7 +191,8 @@ class ReadyMade:
         for bench in sets:
             for item in bench.items:
                 with suppress(UserError):
-                    digest.update(f"{bench.name} {item.name} {self.fingerprint(bench, item)}\n".encode())
+                    line = f"{bench.name} {item.name} {self.fingerprint(bench, item)}\n"
+                    digest.update(line.encode("utf-8", "backslashreplace"))  # a name may hold bytes that are no text
         return digest.hexdigest()
 
     def ready(self) -> Produce:
@@ -212,7 +223,8 @@ class ReadyMade:
 
     def _folder(self, set: str) -> Path:
         # Compared without case: "set5" is a common name for Set5.
-        inside = {path.name.casefold(): path for path in self.path.iterdir() if path.is_dir()}
+        with searched(self.path):
+            inside = {path.name.casefold(): path for path in self.path.iterdir() if path.is_dir()}
         return inside.get(set.casefold(), self.path)
 
 
@@ -300,11 +312,12 @@ def _number(dial: str) -> float | str:
 
 def _holds_pictures(path: Path) -> bool:
     """Whether a folder is no model or run, and holds pictures, or folders with pictures."""
-    if not path.is_dir() or any((path / name).exists() for name in ("model.json", "run.json")):
-        return False
-    inside = list(path.iterdir())
-    folders = [entry for entry in inside if entry.is_dir()]
-    return any(map(is_picture, inside)) or any(is_picture(file) for folder in folders for file in folder.iterdir())
+    with searched(path):
+        if not path.is_dir() or any((path / name).exists() for name in ("model.json", "run.json")):
+            return False
+        inside = list(path.iterdir())
+        folders = [entry for entry in inside if entry.is_dir()]
+        return any(map(is_picture, inside)) or any(is_picture(file) for folder in folders for file in folder.iterdir())
 
 
 def _renamed(method: Method, name: str) -> Method:

@@ -9,8 +9,8 @@ import numpy as np
 
 from superfine.errors import UserError
 from superfine.evaluation.cache import Entry, key
-from superfine.evaluation.sets import Pixels, sha256
-from superfine.metrics import METRICS, PROTOCOLS, Pair, measure
+from superfine.evaluation.sets import Pixels, searched, sha256
+from superfine.metrics import METRICS, PROTOCOLS, Pair, measure, read_pristine
 
 SIDE = 128
 """Of the picture on which networks are tried, in pixels."""
@@ -66,13 +66,15 @@ class Ruler:
         return {name: entry.values[self._kept_as[name]] for name in self.metrics}
 
     def try_networks(self) -> None:
-        """Load the networks of metrics, so that what they lack is told once, and not of every picture.
+        """Load the networks of metrics and NIQE's model, so that what they lack is told once, and not of every picture.
 
         Raises
         ------
         UserError
             Weights that are missing, damaged, or cannot be fetched.
         """
+        if "niqe" in self.weights:
+            read_pristine(self.weights["niqe"])
         if names := [name for name in self.metrics if METRICS[name].needs]:
             noise = np.random.default_rng(0).random((SIDE, SIDE, 3), dtype=np.float32)
             self._measure(names, noise, Pair("noise", noise, noise, grey=False), scale=1)
@@ -106,7 +108,8 @@ class Ruler:
 
 def _hash(path: Path) -> str:
     """Of a file, or of the files in a folder."""
-    if not path.exists():
-        raise UserError(f"{path}: does not exist; give a file or folder of weights")
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    with searched(path):
+        if not path.exists():
+            raise UserError(f"{path}: does not exist; give a file or folder of weights")
+        files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     return key(**{file.name: sha256(file) for file in files})

@@ -164,7 +164,8 @@ class Evaluation:
         """Write ``scores.json`` into the folder ``out``, whole or not at all."""
         file = out / FILE
         with whole_file(file) as part:
-            part.write_text(self.to_json(), encoding="utf-8")
+            # A file's name may hold bytes that are no text; as backslashes they are JSON's own escapes.
+            part.write_bytes(self.to_json().encode("utf-8", "backslashreplace"))
         return file
 
 

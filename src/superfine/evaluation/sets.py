@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
+from superfine.evaluation.score import folder_name
 from superfine.images import Picture, imresize, is_picture, read
 from superfine.metrics import Pair
 
@@ -100,9 +102,13 @@ def open_sets(folders: Sequence[Path], scale: int) -> tuple[BenchmarkSet, ...]:
     sets: dict[str, BenchmarkSet] = {}
     for folder in folders:
         bench = open_set(folder, scale)
-        if bench.name in sets:
-            raise UserError(f"{folder}: another set is called {bench.name} too; give each folder once, or rename one")
-        sets[bench.name] = bench
+        # Their pictures are kept, and those of other tools found, in folders of these names, whatever their case.
+        name = folder_name(bench.name).casefold()
+        if name in sets:
+            raise UserError(
+                f"{folder}: another set is called {sets[name].name} too; give each folder once, or rename one"
+            )
+        sets[name] = bench
     return tuple(sets.values())
 
 
@@ -119,10 +125,11 @@ def open_set(folder: Path, scale: int) -> BenchmarkSet:
         No such folder, no pictures in it, two originals of one name.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: is not a folder; give a folder of pictures")
-    high = next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), folder)
-    low = next((path for name in LR_FOLDERS if (path := folder / name.format(scale=scale)).is_dir()), None)
+    with searched(folder):
+        if not folder.is_dir():
+            raise UserError(f"{folder}: is not a folder; give a folder of pictures")
+        high = next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), folder)
+        low = next((path for name in LR_FOLDERS if (path := folder / name.format(scale=scale)).is_dir()), None)
     originals: dict[str, Path] = {}
     for file in pictures_in(high):
         name = _ORIGINAL.sub("", file.stem) or file.stem
@@ -156,10 +163,17 @@ def pictures_in(folder: Path) -> list[Path]:
     UserError
         The folder cannot be read.
     """
-    try:
+    with searched(folder):
         return sorted(file for file in folder.iterdir() if is_picture(file) and file.is_file())
+
+
+@contextmanager
+def searched(path: Path) -> Iterator[None]:
+    """What the system refuses inside the block becomes a UserError about ``path``."""
+    try:
+        yield
     except OSError as error:
-        raise UserError(f"{folder}: cannot be searched: {error.strerror}; check its permissions") from None
+        raise UserError(f"{path}: cannot be searched: {error.strerror}; check its permissions") from None
 
 
 def matched(files: Iterable[Path], names: Iterable[str]) -> tuple[dict[str, list[Path]], list[Path]]:

@@ -256,16 +256,18 @@ def _published(evaluation: Evaluation) -> Iterator[tuple[Published, Cells]]:
 
 
 def _best(evaluation: Evaluation) -> set[tuple[str, str, str]]:
-    """Of each set and metric the methods with the best number as printed, where there are several to choose from."""
+    """Of each set and metric the methods with the best number as printed, where there are several to choose from.
+
+    A mean of which pictures are missing is that of other pictures, and is not compared.
+    """
     found = set()
     for name in evaluation.sets if len(evaluation.methods) > 1 else ():
-        scores = [score for score in evaluation.scores if score.set == name]
+        scores = [score for score in evaluation.scores if score.set == name and not score.failed]
         for metric in _metrics(evaluation):
             about = METRICS[metric]
             means = {score.method: round(score.mean(metric), about.decimals) for score in scores}
-            finite = [mean for mean in means.values() if math.isfinite(mean)]
-            if finite:
-                top = max(finite) if about.higher_is_better else min(finite)
+            if known := [mean for mean in means.values() if not math.isnan(mean)]:
+                top = max(known) if about.higher_is_better else min(known)
                 found |= {(method, name, metric) for method, mean in means.items() if mean == top}
     return found
 

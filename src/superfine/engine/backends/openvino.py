@@ -14,7 +14,8 @@ from superfine.errors import UserError
 from superfine.openvino_core import core
 
 KEPT_SHAPES = 4
-"""Compiled shapes that are kept. Compiling takes some 50 ms, each holds the memory of its activations."""
+"""Compiled shapes that are kept. Compiling takes some 50 ms for compact, a second for RRDB with 23 blocks; each holds the
+memory of its activations."""
 
 MEMORY = 2**30
 """Bytes that the activations of one window may take."""

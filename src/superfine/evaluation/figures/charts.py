@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superfine.evaluation.figures.choice import FIDELITY, PERCEPTUAL, axis_label, curves, first_of, measured, shown_mean
-from superfine.evaluation.figures.style import INK, SMALL, WIDTH, Look, looks, new_figure, shortened, styled
+from superfine.evaluation.figures.style import INK, SMALL, WIDTH, Look, looks, new_figure, printable, shortened, styled
 from superfine.evaluation.score import Evaluation, Score
 
 if TYPE_CHECKING:
@@ -138,9 +138,9 @@ def distribution(evaluation: Evaluation, metric: str) -> Figure:
             values = [v for s in evaluation.scores if (s.set, s.method) == (set, method) for v in _values(s, metric)]
             if values:
                 _strip(axes, place, values, appearance[method], method)
-        axes.set_title(set, fontweight="bold", loc="left")
+        axes.set_title(printable(set), fontweight="bold", loc="left")
         axes.set_xlabel(axis_label(metric))
-        axes.set_yticks(range(len(methods)), methods)
+        axes.set_yticks(range(len(methods)), [printable(method) for method in methods])
         axes.set_ylim(len(methods) - 0.4, -0.6)
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)
@@ -193,7 +193,7 @@ def _charts(methods: Sequence[str], sets: Sequence[str]) -> tuple[Figure, dict[s
         axes.set_visible(False)
     charts = dict(zip(sets, grid.flat, strict=False))
     for set, axes in charts.items():
-        axes.set_title(set, fontweight="bold", loc="left")
+        axes.set_title(printable(set), fontweight="bold", loc="left")
     return figure, charts
 
 
@@ -270,7 +270,11 @@ def _legend(
         )
     columns = PER_ROW if figure.get_size_inches()[0] > WIDTH / 2 else 1
     legend = figure.legend(
-        list(entries.values()), list(entries), loc="outside lower center", ncols=columns, frameon=False
+        list(entries.values()),
+        [printable(name) for name in entries],
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
     )
     for text in legend.get_texts():
         shortened(text, NAMES * figure.dpi)

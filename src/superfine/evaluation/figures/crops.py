@@ -1,7 +1,7 @@
 """Which part of a picture is shown: the most detailed one, or the one on which results differ most."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
+from superfine.evaluation.sets import BenchmarkSet
+from superfine.images import size
 
 Values = NDArray[np.float32]
 
@@ -78,6 +80,26 @@ def parse_crops(texts: Sequence[str]) -> dict[tuple[str, str], Box]:
             raise UserError(f"crop {text}: not SET/NAME:X,Y,W,H; give it as Set5/baby:120,80,64,64")
         crops[set, name] = parse_box(box)
     return crops
+
+
+def check_crops(crops: Mapping[tuple[str, str], Box], sets: Sequence[BenchmarkSet]) -> None:
+    """Look for the pictures of ``crops`` in ``sets`` before anything is computed.
+
+    Raises
+    ------
+    UserError
+        A picture that is in none of the sets; a crop that reaches beyond its original, cropped to a multiple of the scale.
+    """
+    there = {(bench.name, item.name): (bench.scale, item) for bench in sets for item in bench.items}
+    for (set, name), box in crops.items():
+        if (set, name) not in there:
+            raise UserError(
+                f"crop {set}/{name}:{box}: no such picture in the sets; give SET/NAME of one that is scored"
+            )
+        scale, item = there[set, name]
+        if item.hr is not None:
+            width, height = size(item.hr)
+            box.check(width - width % scale, height - height % scale, f"{set}/{name}")
 
 
 def most_detailed(pixels: Values, width: int, height: int) -> Box:

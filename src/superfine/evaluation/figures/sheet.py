@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from superfine.errors import UserError
 from superfine.evaluation.figures.choice import BASELINES, FIDELITY, first_of
 from superfine.evaluation.figures.crops import Box, most_different
-from superfine.evaluation.figures.style import DPI, INK, SMALL, WIDTH, new_figure, shortened, styled
+from superfine.evaluation.figures.style import DPI, INK, SMALL, WIDTH, new_figure, printable, shortened, styled
 from superfine.evaluation.score import Evaluation, Score
 from superfine.evaluation.table import number
 from superfine.images import imresize, read
@@ -158,7 +158,7 @@ def _below(figure: Figure, left: int, top: int, width: int, title: str, values: 
         written = figure.text(
             left / size[0],
             1 - (top + 5 + 23 * line) / size[1],
-            text,
+            printable(text),
             fontsize=SMALL,
             fontweight=weight,
             color=INK,

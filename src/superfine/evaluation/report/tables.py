@@ -117,8 +117,9 @@ def _name(name: str) -> Cell:
 
 
 def _best(ours: Sequence[Row], set: str, metric: str) -> float:
-    """The best mean, where there are several to choose from."""
-    found = [mean for row in ours if not math.isnan(mean := row.cells.get(set, {}).get(metric, math.nan))]
+    """The best mean, where there are several to choose from; one of which pictures are missing is not compared."""
+    whole = [row for row in ours if set not in row.scored]
+    found = [mean for row in whole if not math.isnan(mean := row.cells.get(set, {}).get(metric, math.nan))]
     if len(found) < 2:
         return math.nan
     return max(found) if METRICS[metric].higher_is_better else min(found)
@@ -127,7 +128,7 @@ def _best(ours: Sequence[Row], set: str, metric: str) -> float:
 def _mean(row: Row, difference: Row | None, set: str, metric: str, best: float) -> Cell:
     mean = row.cells.get(set, {}).get(metric, math.nan)
     shown = number(metric, mean)
-    top = row.kind == "ours" and not math.isnan(best) and shown == number(metric, best)
+    top = row.kind == "ours" and set not in row.scored and not math.isnan(best) and shown == number(metric, best)
     away = difference.cells.get(set, {}).get(metric) if difference else None
     if away is not None:
         shown += f"<small>{number(metric, away, signed=True)}</small>"
