@@ -380,3 +380,17 @@ def test_other_tools_read_the_weights(both: ModelFolder) -> None:
     assert {name: values.tolist() for name, values in read.items()} == {
         name: values.tolist() for name, values in tensors(2).items()
     }
+
+
+def test_a_folder_that_may_not_be_searched_is_one_line(both: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    exists = Path.exists
+
+    def locked(self: Path) -> bool:
+        if self.parent == both.path:
+            raise PermissionError(13, "Permission denied")
+        return exists(self)
+
+    monkeypatch.setattr(Path, "exists", locked)
+    with pytest.raises(UserError, match=r"tiny-x4: Permission denied; check the permissions") as error:
+        open_model(both.path)
+    one_line(error)

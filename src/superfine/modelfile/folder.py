@@ -122,7 +122,8 @@ def open_model(path: str | Path) -> ModelFolder:
         Not a model folder, or one with a file missing, damaged, truncated or foreign; each message names the file.
     """
     path = Path(path)
-    _recognise(path)
+    with _explained(path):
+        _recognise(path)
     card_file = path / _CARD
     with _explained(card_file):
         data = card_file.read_bytes()
