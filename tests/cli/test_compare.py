@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from superfine import zoo
 from superfine.cli.main import main
 from superfine.images import read
 
@@ -22,7 +23,8 @@ def photo(tmp_path: Path, write_noise: Callable[..., None], monkeypatch: pytest.
 def test_a_sheet_beside_the_photograph(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["compare", "photo.png", "--crop", "4,8,20,16", "--device", "cpu"]
     assert main(arguments) == 0
-    assert capsys.readouterr().out == "photo-compare.png: crop 4,8,20,16 of photo.png, results: 1\n"
+    results = len(zoo.MODELS)
+    assert capsys.readouterr().out == f"photo-compare.png: crop 4,8,20,16 of photo.png, results: {results}\n"
     sheet = read("photo-compare.png").pixels
     assert (sheet == 1).all(axis=2).mean() > 0.1
     first = Path("photo-compare.png").read_bytes()

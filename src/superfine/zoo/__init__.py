@@ -8,7 +8,7 @@ from superfine.errors import UserError
 DEFAULT = "compact-x4"
 """The model that is used where none is named."""
 
-MODELS = (DEFAULT,)
+MODELS = (DEFAULT, "srcnn-x4")
 
 
 def catalogue() -> dict[str, Path]:
