@@ -322,4 +322,4 @@ def _words(value: object, *, but: str = "") -> str:
         return ", ".join(f"{key} ({text})" if "," in text else f"{key} {text}" for key, text in parts)
     if isinstance(value, list):
         return ", ".join(map(_words, value))
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1 else str(value)
+    return f"{value:.4g}" if isinstance(value, float) and abs(value) < 1 else str(value)
