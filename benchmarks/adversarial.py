@@ -10,7 +10,6 @@ the same size, in turn, round after round; ratios are taken within a round, and 
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -23,15 +22,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from torch.utils.data import DataLoader
-from training import PngCrops, write_pngs
+from training import PngCrops, ours, write_pngs
 
-from superfine.data import Pack, pack
+from superfine.data import pack
 from superfine.losses import ADVERSARIAL_LOSSES
 from superfine.networks import build, build_discriminator, name_of
 from superfine.training.adversarial_stage import train
 from superfine.training.objective import features_of, objective
 from superfine.training.recipes import AdversarialRecipe, override, recipe
-from superfine.training.setup import Options
 
 WARMING_UP = 2
 
@@ -71,23 +69,6 @@ def reference(chosen: AdversarialRecipe, folder: Path, features: Path | None) ->
         yield chosen.steps / (time.perf_counter() - started)
 
 
-def ours(
-    name: str, chosen: AdversarialRecipe, made: Pack, folder: Path, features: Path | None, *, compiled: bool
-) -> float:
-    """Steps per second of the adversarial stage, from its own log, after as many steps of warming up."""
-    options = Options(
-        device="cpu",
-        compiled=compiled,
-        features=features,
-        log_every=chosen.steps,
-        save_every=10**9,
-        validate_every=10**9,
-    )
-    run = train(name, replace(chosen, steps=2 * chosen.steps), made, folder, options=options)
-    last = (run.path / "log.jsonl").read_text().splitlines()[-1]
-    return float(json.loads(last)["patches_per_second"]) / chosen.batch
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
@@ -115,7 +96,8 @@ def main() -> None:
             row = {"reference": next(plain)}
             for kind, compiled in kinds.items():
                 run = folder / f"{kind}{i}"
-                row[kind] = ours(arguments.recipe, chosen, made, run, arguments.features, compiled=compiled)
+                settings_of_run = {"compiled": compiled, "features": arguments.features, "validate_every": 10**9}
+                row[kind] = ours(train, arguments.recipe, chosen, made, run, device="cpu", **settings_of_run)
             print("  ".join(f"{key} {value:.3f} steps/s" for key, value in row.items()), flush=True)
             rows.append(row)
     facts = f"batch {chosen.batch}, patch {chosen.patch}, {torch.get_num_threads()} threads, CPU"

@@ -12,10 +12,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -28,6 +29,7 @@ from superfine.data import Pack, pack
 from superfine.networks import build
 from superfine.training.pixel_stage import train
 from superfine.training.recipes import PixelRecipe, recipe
+from superfine.training.runs import Run
 from superfine.training.setup import Options
 
 
@@ -75,9 +77,9 @@ def reference(chosen: PixelRecipe, folder: Path) -> Iterator[float]:
         yield chosen.steps / (time.perf_counter() - started)
 
 
-def ours(name: str, chosen: PixelRecipe, made: Pack, folder: Path, *, compiled: bool) -> float:
-    """Steps per second of the pixel stage, from its own log, after as many steps of warming up."""
-    options = Options(compiled=compiled, log_every=chosen.steps, save_every=10**9)
+def ours(train: Callable[..., Run], name: str, chosen: PixelRecipe, made: Pack, folder: Path, **settings: Any) -> float:
+    """Steps per second of a stage, from its own log, after as many steps of warming up; ``settings`` are of ``Options``."""
+    options = Options(log_every=chosen.steps, save_every=10**9, **settings)
     run = train(name, replace(chosen, steps=2 * chosen.steps), made, folder, options=options)
     last = (run.path / "log.jsonl").read_text().splitlines()[-1]
     return float(json.loads(last)["patches_per_second"]) / chosen.batch
@@ -100,8 +102,8 @@ def main() -> None:
         for i in range(arguments.rounds):
             row = {
                 "reference": next(plain),
-                "eager": ours(arguments.recipe, chosen, made, folder / f"eager{i}", compiled=False),
-                "compiled": ours(arguments.recipe, chosen, made, folder / f"compiled{i}", compiled=True),
+                "eager": ours(train, arguments.recipe, chosen, made, folder / f"eager{i}", compiled=False),
+                "compiled": ours(train, arguments.recipe, chosen, made, folder / f"compiled{i}", compiled=True),
             }
             print("  ".join(f"{key} {value:.2f} steps/s" for key, value in row.items()), flush=True)
             rows.append(row)

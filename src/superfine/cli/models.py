@@ -174,9 +174,10 @@ def interpolate(
     licence
         The licence of the weights; the one of A and B if left out.
     """
+    from superfine import zoo
     from superfine.checkpoints.interpolation import interpolate as between
 
-    model = between(_variant(a), _variant(b), alpha, out, name=name, licence=licence)
+    model = between(zoo.find_with_dial(a), zoo.find_with_dial(b), alpha, out, name=name, licence=licence)
     variant = next(iter(model.card.variants.values()))
     print(f"{out}: {model.card.name}, {variant.description}")
     return 0
@@ -211,12 +212,12 @@ def export(
         Weights in float16.
     """
     from superfine import zoo
-    from superfine.modelfile import open_model
+    from superfine.modelfile import open_model, parse_dial
 
     with _needing("exporting"):
         from superfine.checkpoints.export import export as to_file
 
-        to_file(open_model(zoo.find(model)), out, format=format, dial=_dial(dial), half=half)
+        to_file(open_model(zoo.find(model)), out, format=format, dial=parse_dial(dial), half=half)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -236,24 +237,6 @@ def _say_written(model: ModelFolder, out: Path, variant: str) -> None:
     differs = model.card.variants[variant].training["openvino_differs_by"]
     differences = ", ".join(f"{difference:.1g} in {precision}" for precision, difference in differs.items())
     print(f"{out}: {model.card.name}, variant {variant}; OpenVINO differs from torch by at most {differences}")
-
-
-def _variant(text: str) -> tuple[Path, str | None]:
-    """A model and one of its variants, from ``MODEL`` or ``MODEL:variant``."""
-    from superfine import zoo
-
-    # A path may hold a colon itself, as Windows' do.
-    model, colon, variant = text.rpartition(":")
-    if not colon or text in zoo.MODELS or Path(text).exists():
-        return zoo.find(text), None
-    return zoo.find(model), variant
-
-
-def _dial(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _row(model: ModelFolder) -> tuple[str, ...]:

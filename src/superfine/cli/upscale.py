@@ -58,11 +58,12 @@ def upscale(
     from superfine.cli.progress import bar
     from superfine.engine import batch, load
     from superfine.engine.jobs import plan_jobs
+    from superfine.modelfile import parse_dial
 
     # As a path, an empty text would be the current folder and all that is in it.
     if "" in inputs:
         raise UserError("an input is empty; name files and folders (is a variable of the shell unset?)")
-    loaded = load(model, device=device, dial=_dial(dial))
+    loaded = load(model, device=device, dial=parse_dial(dial))
     jobs = plan_jobs([Path(text) for text in inputs], output, scale=loaded.scale, format=format)
     terminal = sys.stderr.isatty()
     with bar("enlarging", "kilopixels") as progress:
@@ -91,10 +92,3 @@ def upscale(
     )
     print(one_line(summed))
     return summary.status
-
-
-def _dial(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text

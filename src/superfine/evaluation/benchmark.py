@@ -250,9 +250,8 @@ class _Run:
             try:
                 entry = replace(entry, png=self._write(bench, method.name, todo.item, result.pixels, pair.grey))
             except UserError:
-                self.cache.write(
-                    todo.key, replace(entry, png="")
-                )  # the disk is full, but what is measured need not be lost
+                # The disk is full, but what is measured need not be lost.
+                self.cache.write(todo.key, replace(entry, png=""))
                 raise
         self.cache.write(todo.key, entry)
         return entry

@@ -28,7 +28,7 @@ from superfine.evaluation.sets import (
 )
 from superfine.images import imresize, is_picture, read
 from superfine.metrics import Pair
-from superfine.modelfile import GRAPH, ModelFolder, encode, open_model
+from superfine.modelfile import GRAPH, ModelFolder, encode, open_model, parse_dial
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 RESERVED = ("HR", "LR")
@@ -283,31 +283,16 @@ def common_scale(methods: Sequence[Method], asked: int | None = None) -> int:
 def _opened(text: str, device: str) -> Method:
     if text in INTERPOLATIONS:
         return Interpolation(text)
-    path, dial = _model_and_dial(text)
+    path, dial = zoo.find_with_dial(text)
     if dial is None and _holds_pictures(path):
         return ReadyMade(path.resolve().name, path)
     folder = open_model(path)
-    position = 0.0 if dial is None else _number(dial)
+    position = 0.0 if dial is None else parse_dial(dial)
     weights = encode(folder.dialled(position))
     facts = {name: value for name, value in vars(folder.card).items() if name not in BESIDE_RESULTS}
     digest = key(graph=folder.card.files[GRAPH], weights=hashlib.sha256(weights).hexdigest(), **facts)
     name = folder.card.name if dial is None else f"{folder.card.name}:{dial}"
     return Network(name, folder, position, device, digest)
-
-
-def _model_and_dial(text: str) -> tuple[Path, str | None]:
-    # A path may hold a colon itself, as Windows' do.
-    model, colon, dial = text.rpartition(":")
-    if not colon or text in zoo.MODELS or Path(text).exists():
-        return zoo.find(text), None
-    return zoo.find(model), dial
-
-
-def _number(dial: str) -> float | str:
-    try:
-        return float(dial)
-    except ValueError:
-        return dial
 
 
 def _holds_pictures(path: Path) -> bool:

@@ -113,6 +113,14 @@ class ModelFolder:
         return directory / GRAPH
 
 
+def parse_dial(text: str) -> float | str:
+    """The dial as people type it: a number, or else the name of a variant."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def open_model(path: str | Path) -> ModelFolder:
     """Open a model folder, checking its card, the SHA-256 of every file and the layout of the weights.
 
