@@ -5,8 +5,8 @@ picture's edges they are shifted inward. A window carries a halo wherever it end
 receptive-field radius as halo, what is kept sees what it would see in one piece: tiled equals untiled.
 
 Where the picture ends, the network's own padding begins, as in training and in the papers' measurements. Reflecting the
-picture instead shows a network what it was never trained on, and cost compact-x4 0.44 dB on Set14's ``foreman``, which has a line
-at its edge (``docs/architecture.md``). It also makes small pictures cheap: nothing is computed but the picture.
+picture instead shows a network what it was never trained on, and cost compact-x4 0.44 dB on Set14's ``foreman``, which has a
+line at its edge (``docs/architecture.md``). It also makes small pictures cheap: nothing is computed but the picture.
 
 A network that puts pixels together in cells (RRDB for ×2: 2×2) must find each cell whole, counted from the picture's first
 row and column. So windows begin and end at multiples of the cell's side; only for the last cell is the picture reflected.
