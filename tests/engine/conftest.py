@@ -12,6 +12,7 @@ from superfine.networks.fold import fold
 
 CONFIGS = {
     "compact": {"channels": 8, "convs": 2, "scale": 4},
+    "srcnn": {"channels": 8, "mapped": 4, "start": "identity"},
     "srresnet": {"channels": 8, "blocks": 1},
     "rrdb": {"channels": 8, "growth": 4, "blocks": 1, "scale": 2},
 }
@@ -40,6 +41,7 @@ def write(directory: Path, architecture: str, gain: float = 1.0) -> Path:
         scale=network.scale,
         radius=network.radius,
         multiple=getattr(network, "multiple", 1),
+        precision=getattr(network, "precision", "auto"),
         variants={name: modelfile.Variant(f"{name}.safetensors") for name in variants},
         licence="none",
     )
@@ -50,6 +52,11 @@ def write(directory: Path, architecture: str, gain: float = 1.0) -> Path:
 @pytest.fixture(scope="session")
 def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("models") / "small-compact", "compact")
+
+
+@pytest.fixture(scope="session")
+def srcnn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("models") / "small-srcnn", "srcnn")
 
 
 @pytest.fixture(scope="session")

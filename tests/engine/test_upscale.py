@@ -34,6 +34,17 @@ def exact_model(compact: Path) -> superfine.Model:
     return loaded
 
 
+@pytest.mark.parametrize("device", ["cpu", "torch:cpu"])
+def test_a_card_can_ask_for_float32(srcnn: Path, compact: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    original = module.open_backend
+    monkeypatch.setattr(module, "open_backend", lambda *given: opened.append(original(*given)) or opened[-1])
+    precise, other = superfine.load(srcnn, device=device), superfine.load(compact, device=device)
+    assert (precise.card.precision, precise.backend.precision) == ("f32", "f32")
+    assert precise.backend is not opened[0]
+    assert (other.card.precision, other.backend) == ("auto", opened[1])
+
+
 def untiled(model: superfine.Model, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """The picture in one piece, without any of the tiling code; only its last cells are filled up, by reflection."""
     height, width, _ = pixels.shape

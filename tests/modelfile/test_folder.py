@@ -69,10 +69,11 @@ def test_the_card_on_the_disk_keeps_its_order(both: ModelFolder) -> None:
     assert text == Card.from_json(text, both.path).to_json()
 
 
-def test_halo_and_multiple_are_there_only_where_they_say_something(both: ModelFolder, tmp_path: Path) -> None:
+def test_what_a_card_need_not_hold_is_there_only_where_it_says_something(both: ModelFolder, tmp_path: Path) -> None:
     """So that cards of before stay valid, and cards that need neither can be read by the version before."""
-    assert not {"halo", "multiple"} & set(json.loads((both.path / "model.json").read_text(encoding="utf-8")))
-    assert (both.card.halo, both.card.multiple, both.card.margin) == (None, 1, 3)
+    text = (both.path / "model.json").read_text(encoding="utf-8")
+    assert not {"halo", "multiple", "precision"} & set(json.loads(text))
+    assert (both.card.halo, both.card.multiple, both.card.margin, both.card.precision) == (None, 1, 3, "auto")
     weights = {"fidelity": tensors(1)}
     for halo, multiple, margin in ((2, 4, 2), (0, 1, 0), (None, 2, 3), (3, 1, 3)):
         there = replace(card("fidelity"), halo=halo, multiple=multiple)
@@ -80,6 +81,8 @@ def test_halo_and_multiple_are_there_only_where_they_say_something(both: ModelFo
         opened = open_model(written.path).card
         assert opened == written.card
         assert (opened.halo, opened.multiple, opened.margin) == (halo, multiple, margin)
+    written = write_model(tmp_path / "precise", replace(card("fidelity"), precision="f32"), GRAPH, weights)
+    assert open_model(written.path).card.precision == "f32"
 
 
 @pytest.mark.parametrize(("dial", "expected"), [(0.0, 1), (0, 1), ("fidelity", 1), (1.0, 2), (1, 2), ("texture", 2)])
@@ -208,6 +211,8 @@ EDITS = {
     "text for a number": (lambda d: d.update(scale="4"), "scale"),
     "truth for a number": (lambda d: d.update(scale=True), "scale"),
     "impossible scale": (lambda d: d.update(scale=0), "scale"),
+    "unknown precision": (lambda d: d.update(precision="f8"), "precision 'f8': is not auto or f32"),
+    "wrong kind of precision": (lambda d: d.update(precision=32), "precision"),
     "a halo beyond the radius": (lambda d: d.update(halo=4), "halo 4"),
     "a halo below nothing": (lambda d: d.update(halo=-1), "halo -1"),
     "no halo said twice": (lambda d: d.update(halo=None), "halo"),

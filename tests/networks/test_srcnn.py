@@ -108,6 +108,20 @@ def test_it_can_start_at_the_bicubic_picture(kernels: str) -> None:
     assert all((p.grad != 0).any() for p in network.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
+def test_no_filter_is_off_or_on_for_good_at_the_start(level: float) -> None:
+    torch.manual_seed(0)
+    network = SRCNN(SRCNNConfig(kernels="9-5-5", start="identity"))
+    x = (level + 0.05 * torch.randn(1, 1, 16, 16)).expand(1, 3, 16, 16).clamp(0, 1)
+    y = luma(Bicubic(4)(x))
+    with torch.no_grad():
+        first = network.conv1(y)[0, 1:].flatten(1)
+        second = network.conv2(network.act(network.conv1(y)))[0, 1:].flatten(1)
+    for layer in (first, second):
+        on = (layer > 0).float().mean(1)
+        assert ((on > 0.01) & (on < 0.99)).float().mean() > 0.9
+
+
 @pytest.mark.parametrize(
     "wrong", [{"kernels": "9-9-9"}, {"scale": 1}, {"channels": 0}, {"mapped": 0}, {"start": "zeros"}]
 )

@@ -72,6 +72,7 @@ def interpolate(
         radius=card.radius,
         halo=None if a_halo is None or b_halo is None else max(a_halo, b_halo),
         multiple=card.multiple,
+        precision=card.precision,
         variants={place: Variant(there.file, description, training)},
         licence=licence or " and ".join(licences),
     )

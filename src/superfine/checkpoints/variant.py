@@ -57,7 +57,8 @@ def write_variant(
         Absent, empty, or a model folder, in which the variant is added or replaced.
     network
         With its weights. It offers what :class:`superfine.networks.Network` lists; ``config`` only where
-        ``architecture`` is one of :data:`superfine.networks.NETWORKS`; and ``multiple`` if it puts pixels together in cells.
+        ``architecture`` is one of :data:`superfine.networks.NETWORKS`; ``multiple`` if it puts pixels together in cells,
+        and ``precision`` if it loses in half precision.
     name, licence
         Of the whole model. None for those that are there, else the folder's name and ``unstated``.
     variant
@@ -106,6 +107,7 @@ def write_variant(
         radius=facts.radius,
         halo=halo,
         multiple=getattr(folded, "multiple", 1),
+        precision=getattr(folded, "precision", "auto"),
         variants={key: variants[key] for key in order},
         licence=licence or (before.card.licence if before else "unstated"),
     )

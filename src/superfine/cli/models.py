@@ -272,6 +272,9 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
+_PRECISIONS = {"auto": "the device's choice", "f32": "float32 only, as half precision costs quality"}
+
+
 def _card(model: ModelFolder) -> list[str]:
     card = model.card
     facts = {
@@ -281,6 +284,7 @@ def _card(model: ModelFolder) -> list[str]:
         "parameters": f"{_parameters(model):,}",
         "receptive field": f"{card.radius} low-resolution pixels to each side"
         + ("" if card.halo is None else f", of which tiles carry {card.halo}, as was measured"),
+        "precision": _PRECISIONS[card.precision],
         "licence": card.licence,
     }
     lines = [card.name, *_facts(facts)]

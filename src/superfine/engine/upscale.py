@@ -245,7 +245,8 @@ def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float |
     folder = open_model(zoo.find(model))
     with tempfile.TemporaryDirectory(prefix="superfine-") as directory:
         graph = folder.materialise(Path(directory), dial)
-        return Model(folder.card, open_backend(graph, device), dial)
+        backend = open_backend(graph, device)
+    return Model(folder.card, backend.in_float32() if folder.card.precision == "f32" else backend, dial)
 
 
 def _check(pixels: NDArray[np.float32]) -> None:

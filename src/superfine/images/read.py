@@ -174,12 +174,19 @@ def _upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
 def _picture(samples: NDArray[Any], greatest: int, metadata: Metadata) -> Picture:
     channels = samples.shape[2]
     grey = channels < 3
-    colour = np.divide(samples[..., : 1 if grey else 3], np.float32(greatest), dtype=np.float32, order="C")
+    colour = _in_unit(samples[..., : 1 if grey else 3], greatest)
     opacity = samples[..., 1 if grey else 3] if channels in (2, 4) or channels > 4 else None
     return Picture(
         pixels=np.repeat(colour, 3, axis=2) if grey else colour,
-        alpha=None if opacity is None else np.divide(opacity, np.float32(greatest), dtype=np.float32, order="C"),
+        alpha=None if opacity is None else _in_unit(opacity, greatest),
         grey=grey,
         bits=8 if samples.dtype == np.uint8 else 16,
         metadata=metadata,
     )
+
+
+def _in_unit(samples: NDArray[Any], greatest: int) -> NDArray[np.float32]:
+    """Samples as contiguous float32 in [0, 1]; in two steps, as a division that converts takes four times as long."""
+    values = samples.astype(np.float32, order="C")
+    values /= np.float32(greatest)
+    return values

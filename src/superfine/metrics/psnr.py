@@ -28,6 +28,8 @@ def luma(pixels: NDArray[Any], *, grey: bool, rounded: bool = False) -> NDArray[
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"luma takes H×W×3, not {pixels.shape}")
+    if rounded and not grey and pixels.dtype == np.uint8:
+        return _rounded_luma(pixels)
     weights = (255.0,) if grey else (65.481, 128.553, 24.966)
     y = np.full(pixels.shape[:2], 0.0 if grey else 16.0)
     for start in range(0, len(y), STRIP):
@@ -41,6 +43,19 @@ def luma(pixels: NDArray[Any], *, grey: bool, rounded: bool = False) -> NDArray[
         if rounded:
             strip += 0.5
             np.floor(strip, out=strip)
+    return y
+
+
+def _rounded_luma(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """In whole numbers, 255,000 of them a level: exact, and faster than fractions."""
+    y = np.empty(levels.shape[:2])
+    for start in range(0, len(y), STRIP):
+        strip = levels[start : start + STRIP]
+        total = np.multiply(strip[..., 0], 65_481, dtype=np.int32)
+        total += np.multiply(strip[..., 1], 128_553, dtype=np.int32)
+        total += np.multiply(strip[..., 2], 24_966, dtype=np.int32)
+        total += 16 * 255_000 + 127_500
+        y[start : start + STRIP] = np.floor_divide(total, 255_000, out=total)
     return y
 
 

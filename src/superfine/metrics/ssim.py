@@ -140,33 +140,45 @@ def _similarity(
     Where the window fits; or on the ``whole_picture``, with weights that are normalised where it leaves it.
     """
     radius = len(weights) // 2
-    # What is left of the weights' sum at each row and each column.
-    parts = [np.convolve(np.ones(length), weights) for length in a.shape]
+    height, width = (length - 2 * radius for length in a.shape)
+    down = across = None
     if whole_picture:
-        down, across = (part[radius : len(part) - radius] for part in parts)
+        # What is left of the weights' sum at each row and each column.
+        down, across = (np.convolve(np.ones(n), weights)[radius : radius + n] for n in a.shape)
+        height, width = a.shape
         a, b = (np.pad(x, radius) for x in (a, b))
-    else:
-        down, across = (part[2 * radius : len(part) - 2 * radius] for part in parts)
     c1, c2 = (2.0 * (k * data_range) ** 2 for k in (K1, K2))
     whole = contrast = total = 0.0
-    for rows, columns in tiles(len(down), len(across)):
-        places = down[rows, None] * across[columns]
-        height, width = (length + 2 * radius for length in places.shape)
-        tile = np.s_[rows.start : rows.start + height, columns.start : columns.start + width]
+    for rows, columns in tiles(height, width):
+        tile = np.s_[rows.start : rows.stop + 2 * radius, columns.start : columns.stop + 2 * radius]
         # With the sum s and the difference d of the pictures, 2 μa μb = (μs² − μd²)/2, μa² + μb² = (μs² + μd²)/2, and so on:
         # four planes to filter, where the pictures themselves need five.
-        planes = np.empty((4, height, width))
+        planes = np.empty((4, *a[tile].shape))
         np.add(a[tile], b[tile], out=planes[0], dtype=np.float64)
         np.subtract(a[tile], b[tile], out=planes[1], dtype=np.float64)
         np.square(planes[:2], out=planes[2:])
         planes = smooth(planes, weights)
-        planes /= places
+        places = None if down is None or across is None else down[rows, None] * across[columns]
+        if places is not None:
+            planes /= places
         means = np.square(planes[:2])
-        variances = planes[2:] - means
-        luminance = (means[0] - means[1] + c1) / (means[0] + means[1] + c1)
-        structure = (variances[0] - variances[1] + c2) / (variances[0] + variances[1] + c2)
-        structure *= places
+        variances = np.subtract(planes[2:], means, out=planes[2:])
+        structure = _ratio(variances, c2)
+        luminance = _ratio(means, c1)
+        if places is not None:
+            structure *= places
         contrast += float(structure.sum())
-        whole += float((structure * luminance).sum())
-        total += float(places.sum())
+        total += float(structure.size if places is None else places.sum())
+        structure *= luminance
+        whole += float(structure.sum())
     return whole / total, contrast / total
+
+
+def _ratio(planes: Planes, constant: float) -> Planes:
+    """(s − d + constant) / (s + d + constant) of two planes s and d."""
+    upper: Planes = planes[0] - planes[1]
+    upper += constant
+    lower = np.add(planes[0], planes[1], out=planes[0])
+    lower += constant
+    upper /= lower
+    return upper

@@ -12,6 +12,10 @@ TILE = (64, 256)
 """Pixels that are worked on at a time: a few planes of them stay in the processor's cache."""
 
 
+BAND = 16
+"""Rows or columns of a sum that one product makes. Measured: more of them wake a thread on every core."""
+
+
 def tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of the tiles of a plane."""
     for top, left in product(range(0, height, TILE[0]), range(0, width, TILE[1])):
@@ -28,17 +32,26 @@ def gaussian(size: int, sigma: float) -> Planes:
 def smooth(planes: Planes, weights: Planes) -> Planes:
     """Sum N×H×W under the window ``weights`` × ``weights``, symmetric and of odd size, where it fits.
 
-    By sums of shifted planes: products with a band matrix are no faster, and wake a thread on every core.
+    By products with a band matrix, a few rows or columns at a time: small enough to stay in one thread and in the cache, and
+    three times as fast as sums of shifted planes.
     """
-    radius = len(weights) // 2
-    for axis in (1, 2):
-        length = planes.shape[axis] - 2 * radius
-        shifted = [planes[(slice(None),) * axis + (slice(i, i + length),)] for i in range(len(weights))]
-        out = shifted[radius] * weights[radius]
-        pair = np.empty_like(out)
-        for i in range(radius):
-            np.add(shifted[i], shifted[-1 - i], out=pair)
-            pair *= weights[i]
-            out += pair
-        planes = out
-    return planes
+    window = len(weights)
+    band = np.zeros((BAND, BAND + window - 1))
+    for i in range(BAND):
+        band[i, i : i + window] = weights
+    count, height, width = planes.shape
+    down = np.empty((count, height - window + 1, width))
+    for here, under in _bands(height, window):
+        np.matmul(band[: here.stop - here.start, : under.stop - under.start], planes[:, under], out=down[:, here])
+    out = np.empty((*down.shape[:2], width - window + 1))
+    across = np.ascontiguousarray(band.T)
+    for here, under in _bands(width, window):
+        np.matmul(down[..., under], across[: under.stop - under.start, : here.stop - here.start], out=out[..., here])
+    return out
+
+
+def _bands(length: int, window: int) -> Iterator[tuple[slice, slice]]:
+    """Rows of the result, and those of ``length`` that lie under their windows."""
+    for start in range(0, length - window + 1, BAND):
+        stop = min(start + BAND, length - window + 1)
+        yield slice(start, stop), slice(start, stop + window - 1)

@@ -56,6 +56,8 @@ class Card:
     multiple
         A tile must begin at a multiple of this many pixels, counted from the picture's first row and column, because the
         network puts pixels together in cells of this side.
+    precision
+        ``f32`` for a network that loses by running in half precision, else ``auto``: the device's choice.
     variants
         In order; the graph's external data lies in the first one's file.
     files
@@ -70,6 +72,7 @@ class Card:
     radius: int
     halo: int | None = None
     multiple: int = 1
+    precision: str = "auto"
     variants: dict[str, Variant]
     licence: str
     files: dict[str, str] = field(default_factory=dict)
@@ -80,15 +83,15 @@ class Card:
         return self.radius if self.halo is None else self.halo
 
     def to_json(self) -> str:
-        """The text of ``model.json``: indented, keys in the order of the fields; ``halo`` and ``multiple`` where they say
-        something, so that a model that needs neither is read by every version.
+        """The text of ``model.json``: indented, keys in the order of the fields; ``halo``, ``multiple`` and ``precision`` where
+        they say something, so that a model that needs none of them is read by every version.
 
         Raises
         ------
         ValueError
             A number that is not finite, which JSON cannot hold.
         """
-        data = {key: value for key, value in asdict(self).items() if key not in _OPTIONAL or value != _OPTIONAL[key]}
+        data = {key: value for key, value in asdict(self).items() if key not in _OPTIONAL or value != _OPTIONAL[key][1]}
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -109,7 +112,7 @@ class Card:
             raise UserError(f"{file}: not a model's card; give a folder written by `superfine models publish`")
         if data["format"] != FORMAT:
             raise UserError(f"{file}: format {data['format']!r}, this superfine reads {FORMAT}; update superfine")
-        _check(data, _CARD | {key: int for key in _OPTIONAL if key in data}, f"{file}")
+        _check(data, _CARD | {key: kind for key, (kind, _) in _OPTIONAL.items() if key in data}, f"{file}")
         for name, entry in data["variants"].items():
             _check(entry, _VARIANT, f"{file}: variant {name!r}")
         card = cls(**(data | {"variants": {name: Variant(**entry) for name, entry in data["variants"].items()}}))
@@ -124,6 +127,8 @@ class Card:
                 f"{file}: halo {self.halo}, multiple {self.multiple}: impossible with the radius {self.radius}; "
                 "copy the model again"
             )
+        if self.precision not in ("auto", "f32"):
+            raise UserError(f"{file}: precision {self.precision!r}: is not auto or f32; update superfine")
         if not self.variants:
             raise UserError(f"{file}: names no variant; publish the model again")
         weights = [variant.file for variant in self.variants.values()]
@@ -150,8 +155,8 @@ _CARD: dict[str, type] = {
     "licence": str,
     "files": dict,
 }
-_OPTIONAL: dict[str, int | None] = {"halo": None, "multiple": 1}
-"""Whole numbers that a card need not hold, and what their absence means."""
+_OPTIONAL: dict[str, tuple[type, Any]] = {"halo": (int, None), "multiple": (int, 1), "precision": (str, "auto")}
+"""What a card need not hold: its kind, and what its absence means."""
 _VARIANT: dict[str, type] = {"file": str, "description": str, "training": dict, "measured": list}
 _KINDS = {int: "a whole number", str: "text", dict: "an object", list: "a list"}
 

@@ -24,8 +24,8 @@ class SRCNNConfig:
 
     ``start``: how the weights begin. ``gaussian`` is the paper's (§3.3: standard deviation 0.001, no biases), from which it
     took 8·10⁸ back-propagations; ``kaiming`` is He et al. 2015, which learns in minutes; ``identity`` is the same, but the
-    first filter of each layer passes the luma on, and what the others add is a hundredth of it, so that training begins at
-    the bicubic picture.
+    first filter of each layer passes the luma on, the others see what differs from its mean, and what they add is a hundredth
+    of it, so that training begins at the bicubic picture.
     """
 
     kernels: str = "9-1-5"
@@ -55,7 +55,12 @@ class SRCNN(nn.Module):
 
     The convolutions add no border, as in the paper's training; the luma is continued by its edge pixels beforehand, so that
     the size stays.
+
+    ``precision`` "f32": the luma itself passes through the layers, not a correction of it, and bfloat16 would round it to 8
+    bits at each of them. Measured on Set5: 0.02 dB.
     """
+
+    precision = "f32"
 
     def __init__(self, config: SRCNNConfig) -> None:
         super().__init__()
@@ -78,6 +83,9 @@ class SRCNN(nn.Module):
             assert conv.bias is not None
             nn.init.zeros_(conv.bias)
         if config.start == "identity":
+            # Filters of mean 0, wherever they see the luma: others would follow its level, and be on or off for good.
+            self.conv1.weight.data -= self.conv1.weight.data.mean(dim=(2, 3), keepdim=True)
+            self.conv2.weight.data[:, 0] -= self.conv2.weight.data[:, 0].mean(dim=(1, 2), keepdim=True)
             self.conv1.weight.data[0] = 0.0
             self.conv2.weight.data[0] = 0.0
             self.conv3.weight.data *= 0.01

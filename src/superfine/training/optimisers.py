@@ -4,12 +4,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from superfine.training.muon import Muon
 from superfine.training.recipes import PixelRecipe
 from superfine.training.schedules import learning_rate
 
 
 def optimiser_of(recipe: PixelRecipe, network: nn.Module) -> Optimizer:
-    """Adam or SGD with momentum; the last layer is a group of its own where it learns at another rate."""
+    """Adam, Muon, or SGD with momentum; the last layer is a group of its own where it learns at another rate."""
     groups = [{"params": list(network.parameters()), "share": 1.0}]
     if recipe.last_layer_rate != 1.0:
         last = list(_last_layer(network).parameters())
@@ -18,6 +19,8 @@ def optimiser_of(recipe: PixelRecipe, network: nn.Module) -> Optimizer:
         groups = [{"params": others, "share": 1.0}, {"params": last, "share": recipe.last_layer_rate}]
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=recipe.schedule.rate, momentum=recipe.betas[0])
+    if recipe.optimiser == "muon":
+        return Muon(groups, lr=recipe.schedule.rate, betas=recipe.betas)
     fused = next(network.parameters()).device.type != "mps"
     return torch.optim.Adam(groups, lr=recipe.schedule.rate, betas=recipe.betas, fused=fused)
 

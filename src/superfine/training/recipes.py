@@ -84,8 +84,9 @@ class PixelRecipe:
     ``batch`` crops of ``patch``×``patch`` low-resolution pixels per step; ``loss`` is the pixel loss. ``degradation`` says how
     they were made small: "pack" takes the pack's own, by MATLAB's bicubic, a name in
     :data:`superfine.data.degrade.DEGRADATIONS` makes others from the large crops as the run goes. ``optimiser`` is "adam" with
-    ``betas``, or "sgd" with the first of them as its momentum; the last layer learns at ``last_layer_rate`` times the rate.
-    ``average`` is the decay of the weights' moving average, 0 turns it off. ``precision`` is "bf16" (autocast) or "f32".
+    ``betas``, "muon" (:class:`superfine.training.muon.Muon`), or "sgd" with the first of them as its momentum; the last layer
+    learns at ``last_layer_rate`` times the rate. ``average`` is the decay of the weights' moving average, 0 turns it off.
+    ``precision`` is "bf16" (autocast) or "f32".
     """
 
     network: GeneratorConfig
@@ -110,7 +111,7 @@ class PixelRecipe:
                 raise UserError(f"{name}: {getattr(self, name)} is not positive; give 1 or more")
         _one_of("loss", self.loss, PIXEL_LOSSES)
         _one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
-        _one_of("optimiser", self.optimiser, ("adam", "sgd"))
+        _one_of("optimiser", self.optimiser, ("adam", "muon", "sgd"))
         _one_of("precision", self.precision, ("bf16", "f32"))
         if not 0.0 <= self.average < 1.0:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
@@ -157,7 +158,7 @@ _ESRGAN = Content(weight=1.0, before_activation=True, distance="l1", reduction="
 _HALVED = Schedule(kind="step", rate=1e-4, milestones=(0.125, 0.25, 0.5, 0.75))
 
 # The small network for everyday use. Ours, no paper's: L1 for PSNR, then L1 with early VGG features and a U-Net.
-_FIDELITY = PixelRecipe(CompactConfig(), schedule=Schedule(rate=5e-4, warmup=200))
+_FIDELITY = PixelRecipe(CompactConfig(), optimiser="muon", schedule=Schedule(rate=2e-3, warmup=200))
 _TEXTURE = AdversarialRecipe(
     CompactConfig(),
     content=replace(_ESRGAN, layers=("22", "31")),
