@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import superfine
+from superfine import modelfile
 from superfine.engine import tiles
 from superfine.engine import upscale as module
 from superfine.engine.backends import Backend
@@ -306,6 +307,17 @@ def test_dial_between_the_variants(compact: Path) -> None:
     np.testing.assert_array_equal(ends[2], ends[3])
     assert np.abs(ends[0] - ends[1]).max() > 0.01
     assert np.abs(ends[1] - ends[2]).max() > 0.01
+
+
+def test_the_card_says_where_the_dial_stands(compact: Path, tmp_path: Path) -> None:
+    folder = modelfile.open_model(compact)
+    weights = {name: folder.weights(name) for name in folder.card.variants}
+    card = replace(folder.card, dial="0.25")
+    textured = modelfile.write_model(tmp_path / "model", card, folder.read(modelfile.GRAPH), weights).path
+    pixels = np.random.default_rng(5).random((16, 16, 3), dtype=np.float32)
+    chosen, asked = (superfine.load(textured, device="cpu", **dial) for dial in ({}, {"dial": 0.25}))
+    assert (chosen.dial, superfine.load(compact, device="cpu").dial) == (0.25, 0.0)
+    np.testing.assert_array_equal(chosen.upscale(pixels), asked.upscale(pixels))
 
 
 def test_the_package_imports_no_engine_until_it_is_used() -> None:

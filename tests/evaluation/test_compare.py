@@ -145,6 +145,16 @@ def test_variants_without_a_dial_have_a_panel_each(tmp_path: Path, photo: Path, 
     assert labels[3:] == [f"two ({folder})\nclean", f"two ({folder})\nnoisy"]
 
 
+def test_each_pair_of_variants_has_a_row(tmp_path: Path, photo: Path, labels: list[str]) -> None:
+    folder = model(tmp_path / "four", "fidelity", "texture", "photo-fidelity", "photo-texture")
+    made = compare(photo, [str(folder)], dials=(0, 0.5), crop=BOX, device="cpu")
+    dials = ("0", "0.5", "photo-0", "photo-0.5")
+    assert labels[3:] == [f"four ({folder})\ndial {dial}" for dial in dials]
+    pixels = read(photo).pixels
+    expected = enlarged(load(folder, device="cpu", dial="photo-0.5"), pixels, BOX)
+    np.testing.assert_array_equal(panel(made.sheet.pixels, 2, 1), expected)
+
+
 def test_models_of_several_scales(tmp_path: Path, plain: Path, photo: Path, labels: list[str]) -> None:
     double, triple = (model(tmp_path / f"x{scale}", "fidelity", scale=scale) for scale in (2, 3))
     made = compare(photo, [str(plain), str(double), str(triple)], crop=BOX, device="cpu")

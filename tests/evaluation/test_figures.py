@@ -292,6 +292,7 @@ def test_the_dial() -> None:
     assert dial("m:fidelity") == ("m", 0.0)
     assert dial("m:texture") == ("m", 1.0)
     assert [dial(name) for name in ("m", ":0.5", "m:", "m:2", "m:nan", "C:\\pictures", "m:clean")] == [None] * 7
+    assert [dial(f"m:photo-{end}") for end in ("0.5", "fidelity", "texture")] == [("m:photo", n) for n in (0.5, 0, 1)]
     assert curves(["m", "m:0.5", "n:0.5", "o"]) == {"m": [(0.0, "m"), (0.5, "m:0.5")]}
     assert curves(["m:texture", "m:0.25", "m:fidelity"]) == {
         "m": [(0.0, "m:fidelity"), (0.25, "m:0.25"), (1.0, "m:texture")]

@@ -72,8 +72,9 @@ def test_the_card_on_the_disk_keeps_its_order(both: ModelFolder) -> None:
 def test_what_a_card_need_not_hold_is_there_only_where_it_says_something(both: ModelFolder, tmp_path: Path) -> None:
     """So that cards of before stay valid, and cards that need neither can be read by the version before."""
     text = (both.path / "model.json").read_text(encoding="utf-8")
-    assert not {"halo", "multiple", "precision"} & set(json.loads(text))
-    assert (both.card.halo, both.card.multiple, both.card.margin, both.card.precision) == (None, 1, 3, "auto")
+    assert not {"halo", "multiple", "precision", "dial"} & set(json.loads(text))
+    assert (both.card.halo, both.card.multiple, both.card.margin) == (None, 1, 3)
+    assert (both.card.precision, both.card.dial) == ("auto", "0")
     weights = {"fidelity": tensors(1)}
     for halo, multiple, margin in ((2, 4, 2), (0, 1, 0), (None, 2, 3), (3, 1, 3)):
         there = replace(card("fidelity"), halo=halo, multiple=multiple)
@@ -81,8 +82,11 @@ def test_what_a_card_need_not_hold_is_there_only_where_it_says_something(both: M
         opened = open_model(written.path).card
         assert opened == written.card
         assert (opened.halo, opened.multiple, opened.margin) == (halo, multiple, margin)
-    written = write_model(tmp_path / "precise", replace(card("fidelity"), precision="f32"), GRAPH, weights)
-    assert open_model(written.path).card.precision == "f32"
+    written = write_model(
+        tmp_path / "other", replace(card("fidelity"), precision="f32", dial="fidelity"), GRAPH, weights
+    )
+    opened = open_model(written.path).card
+    assert (opened.precision, opened.dial) == ("f32", "fidelity")
 
 
 @pytest.mark.parametrize(("dial", "expected"), [(0.0, 1), (0, 1), ("fidelity", 1), (1.0, 2), (1, 2), ("texture", 2)])
@@ -104,6 +108,14 @@ def test_a_dial_that_is_not_there(both: ModelFolder, tmp_path: Path, dial: float
     with pytest.raises(UserError, match=r"^dial ") as error:
         both.materialise(tmp_path / "run", dial)
     one_line(error)
+
+
+def test_materialising_between_another_pair(tmp_path: Path) -> None:
+    names = ("fidelity", "photo-fidelity", "photo-texture")
+    weights = {name: tensors(seed) for seed, name in enumerate(names)}
+    model = write_model(tmp_path / "photos", card(*names), GRAPH, weights)
+    graph = model.materialise(tmp_path / "run", "photo-0.25")
+    assert (graph.parent / "fidelity.safetensors").read_bytes() == encode(lerp(tensors(1), tensors(2), 0.25))
 
 
 def test_one_variant_has_no_dial_but_zero(tmp_path: Path) -> None:
@@ -212,6 +224,10 @@ EDITS = {
     "truth for a number": (lambda d: d.update(scale=True), "scale"),
     "impossible scale": (lambda d: d.update(scale=0), "scale"),
     "unknown precision": (lambda d: d.update(precision="f8"), "precision 'f8': is not auto or f32"),
+    "a dial that is not there": (
+        lambda d: d.update(dial="photo-0.5"),
+        "dial .photo-0.5.: it has only fidelity, texture",
+    ),
     "wrong kind of precision": (lambda d: d.update(precision=32), "precision"),
     "a halo beyond the radius": (lambda d: d.update(halo=4), "halo 4"),
     "a halo below nothing": (lambda d: d.update(halo=-1), "halo -1"),

@@ -41,6 +41,7 @@ def publish(
     variant: str = "fidelity",
     description: str = "",
     licence: str | None = None,
+    dial: str | None = None,
 ) -> ModelFolder:
     """Write a run's weights as a variant of the model folder ``out``: a new one, or one of the same network.
 
@@ -56,6 +57,8 @@ def publish(
         Of the whole model. By default those that are there, else the folder's name and ``unstated``.
     variant
         ``fidelity`` for the dial's 0, ``texture`` for its 1, or another name.
+    dial
+        Where the model's dial stands for those who do not turn it; where it stood, if left out.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def publish(
         variant=variant,
         description=description,
         licence=licence,
+        dial=dial,
         training={key: loaded.record[key] for key in _TRAINING}
         | {key: loaded.record[key] for key in _OPTIONAL if loaded.record.get(key)},
     )

@@ -28,8 +28,10 @@ from superfine.modelfile import (
     half,
     offsets,
     open_model,
+    parse_dial,
     write_model,
 )
+from superfine.modelfile.dial import mixture
 from superfine.networks.fold import fold
 
 
@@ -43,6 +45,7 @@ def write_variant(
     description: str,
     licence: str | None,
     training: Mapping[str, Any],
+    dial: str | None = None,
 ) -> ModelFolder:
     """Write a network as a variant of the model folder ``out``: a new one, or one of the same network.
 
@@ -65,6 +68,8 @@ def write_variant(
         ``fidelity`` for the dial's 0, ``texture`` for its 1, or another name.
     training
         Where the weights come from, for the card.
+    dial
+        Where the model's dial stands from now on; None for where it stood.
 
     Raises
     ------
@@ -108,9 +113,11 @@ def write_variant(
         halo=halo,
         multiple=getattr(folded, "multiple", 1),
         precision=getattr(folded, "precision", "auto"),
+        dial=dial or (before.card.dial if before else "0"),
         variants={key: variants[key] for key in order},
         licence=licence or (before.card.licence if before else "unstated"),
     )
+    mixture(parse_dial(card.dial), card.variants, str(out))
     return write_model(out, card, graph, {key: tensors[key] for key in order})
 
 

@@ -76,6 +76,7 @@ def publish(
     name: str | None = None,
     description: str = "",
     licence: str | None = None,
+    dial: str | None = None,
 ) -> int:
     """Make a model folder from a finished training run, or add a variant to one.
 
@@ -95,11 +96,13 @@ def publish(
         One sentence about the variant.
     licence
         The licence of the weights, such as CC-BY-4.0.
+    dial
+        Where the model's dial stands for those who do not turn it, such as 0.5 or photo-0.5.
     """
     with _needing("publishing"):
         from superfine.checkpoints.publish import publish as run_to_model
 
-        model = run_to_model(run, out, name=name, variant=variant, description=description, licence=licence)
+        model = run_to_model(run, out, name=name, variant=variant, description=description, licence=licence, dial=dial)
     _say_written(model, out, variant)
     return 0
 
@@ -284,6 +287,7 @@ def _card(model: ModelFolder) -> list[str]:
         "parameters": f"{_parameters(model):,}",
         "receptive field": f"{card.radius} low-resolution pixels to each side"
         + ("" if card.halo is None else f", of which tiles carry {card.halo}, as was measured"),
+        "dial": f"{card.dial}, where it is not turned",
         "precision": _PRECISIONS[card.precision],
         "licence": card.licence,
     }

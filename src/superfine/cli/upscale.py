@@ -18,7 +18,7 @@ def upscale(
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     model: str = DEFAULT,
-    dial: str = "0",
+    dial: str | None = None,
     device: str = "auto",
     tile: int | None = None,
     format: str | None = None,
@@ -40,7 +40,8 @@ def upscale(
     model
         A name that superfine models lists, or a model folder.
     dial
-        From 0 (fidelity) to 1 (texture), or a variant's name.
+        From 0 (fidelity) to 1 (texture), for pictures that are small and clean; from photo-0 to photo-1, for photographs with
+        noise, blur or JPEG's traces; or a variant's name. The model's own choice if left out.
     device
         auto, cpu, torch, torch:cpu, cuda, mps.
     tile
@@ -63,7 +64,7 @@ def upscale(
     # As a path, an empty text would be the current folder and all that is in it.
     if "" in inputs:
         raise UserError("an input is empty; name files and folders (is a variable of the shell unset?)")
-    loaded = load(model, device=device, dial=parse_dial(dial))
+    loaded = load(model, device=device, dial=None if dial is None else parse_dial(dial))
     jobs = plan_jobs([Path(text) for text in inputs], output, scale=loaded.scale, format=format)
     terminal = sys.stderr.isatty()
     with bar("enlarging", "kilopixels") as progress:
@@ -87,7 +88,7 @@ def upscale(
     summed = (
         f"{summary.done} of {len(jobs)} enlarged {loaded.scale} times, {where}, "
         + "".join(f"{count} {what}, " for count, what in others if count)
-        + f"by {loaded.card.name} (dial {dial}, {backend.name} {backend.device} {backend.precision}), "
+        + f"by {loaded.card.name} (dial {loaded.dial}, {backend.name} {backend.device} {backend.precision}), "
         f"{time.monotonic() - begun:.1f} s"
     )
     print(one_line(summed))

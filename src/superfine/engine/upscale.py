@@ -14,7 +14,7 @@ from superfine.engine import alpha, tiles
 from superfine.engine.backends import OVERFLOW, Backend, open_backend
 from superfine.errors import UserError
 from superfine.images.write import Strip, round_to_bytes
-from superfine.modelfile import Card, open_model
+from superfine.modelfile import Card, open_model, parse_dial
 
 Progress = Callable[[int, int], None]
 """Called with the pixels of the input that are done, and with all of them."""
@@ -33,7 +33,7 @@ class Model:
     scale
         Output pixels for each input pixel, along one side.
     dial
-        The position between ``fidelity`` (0) and ``texture`` (1), or the variant's name.
+        Where it stands, as :func:`load` takes it.
     backend
         The library, device and precision that compute it.
     """
@@ -222,7 +222,7 @@ class Model:
         return first
 
 
-def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float | str = 0.0) -> Model:
+def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float | str | None = None) -> Model:
     """Ready a model.
 
     >>> large = superfine.load().upscale(small)
@@ -235,7 +235,8 @@ def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float |
         ``auto`` (a GPU through torch where there is one, else the CPU), ``cpu`` (OpenVINO), ``torch``, ``torch:cpu``,
         ``cuda`` or ``mps``.
     dial
-        From 0 (``fidelity``) to 1 (``texture``), or the name of a variant.
+        From 0 (``fidelity``) to 1 (``texture``); ``photo-0`` to ``photo-1`` between ``photo-fidelity`` and ``photo-texture``;
+        or the name of a variant. Where the card says, if left out.
 
     Raises
     ------
@@ -243,6 +244,7 @@ def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float |
         Unknown model, device or dial; a damaged model folder; a device that this machine lacks.
     """
     folder = open_model(zoo.find(model))
+    dial = parse_dial(folder.card.dial) if dial is None else dial
     with tempfile.TemporaryDirectory(prefix="superfine-") as directory:
         graph = folder.materialise(Path(directory), dial)
         backend = open_backend(graph, device)

@@ -16,6 +16,7 @@ from superfine.errors import UserError
 from superfine.evaluation.figures.crops import Box, most_detailed
 from superfine.images import Metadata, Picture, imresize, read
 from superfine.modelfile import Card, open_model
+from superfine.modelfile.dial import pairs
 
 Pixels = NDArray[np.float32]
 
@@ -68,11 +69,11 @@ def compare(
 ) -> Comparison:
     """Enlarge a crop of ``photo`` by each model at each position of its dial, and lay the results side by side.
 
-    A model with the variants ``fidelity`` and ``texture`` has a row of its own, a panel for each position of the dial. Of any
-    other each variant has a panel. Beside them stand the photograph with the crop's frame, the crop itself with its pixels
-    repeated, and MATLAB's bicubic. Only the crop and the receptive field around it are computed; the panels are what
-    enlarging the whole photograph gives there. Panels of models of a smaller scale than the largest are enlarged to its size:
-    pixels repeated where that is a whole factor, else by bicubic.
+    A model with the variants ``fidelity`` and ``texture`` has a row of its own, a panel for each position of the dial, and so
+    have ``photo-fidelity`` and ``photo-texture``. Of any other model each variant has a panel. Beside them stand the photograph
+    with the crop's frame, the crop itself with its pixels repeated, and MATLAB's bicubic. Only the crop and the receptive field
+    around it are computed; the panels are what enlarging the whole photograph gives there. Panels of models of a smaller scale
+    than the largest are enlarged to its size: pixels repeated where that is a whole factor, else by bicubic.
 
     Parameters
     ----------
@@ -103,19 +104,19 @@ def compare(
         raise UserError(f"crop {crop}: too large for a contact sheet; give up to {LARGEST}×{LARGEST} pixels")
     crop.check(width, height, str(photo))
 
-    settings = {name: _settings(card, dials) for name, card in cards.items()}
+    settings = [(name, positions) for name, card in cards.items() for positions in _settings(card, dials)]
     scale = max(card.scale for card in cards.values())
-    done, total = 0, sum(len(positions) for positions in settings.values())
+    done, total = 0, sum(len(positions) for _, positions in settings)
     progress(done, total)
     rows: list[list[Panel]] = [_references(picture, photo.name, crop, scale)]
-    for name, positions in settings.items():
+    for name, positions in settings:
         panels = []
         for position in positions:
             model = load(name, device=device, dial=position)
             panels.append(Panel(_label(name, cards[name], position, scale), _fitted(model, picture, crop, scale)))
             done += 1
             progress(done, total)
-        if _has_dial(cards[name]):
+        if pairs(cards[name].variants):
             rows.append(panels)
         else:
             rows[0] += panels
@@ -145,19 +146,20 @@ def enlarged(model: Model, pixels: Pixels, crop: Box) -> Pixels:
     ]
 
 
-def _has_dial(card: Card) -> bool:
-    return "texture" in card.variants and len(card.variants) > 1
-
-
-def _settings(card: Card, dials: Sequence[float]) -> list[float | str]:
-    """Positions of the dial, or the names of the variants."""
-    return list(dials) if _has_dial(card) else list(card.variants)
+def _settings(card: Card, dials: Sequence[float]) -> list[list[float | str]]:
+    """For each pair of variants the positions of the dial; without any, the names of the variants."""
+    words = pairs(card.variants)
+    if not words:
+        return [list(card.variants)]
+    return [[f"{word}{value:g}" if word else value for value in dials] for word in words]
 
 
 def _label(name: str, card: Card, position: float | str, scale: int) -> str:
     label = name if name == card.name else f"{card.name} ({name})"
     if not isinstance(position, str):
         label += f"\ndial {position:g}"
+    elif pairs(card.variants):
+        label += f"\ndial {position}"
     elif len(card.variants) > 1:
         label += f"\n{position}"
     return label if card.scale == scale else f"{label}, ×{card.scale}"

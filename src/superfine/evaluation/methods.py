@@ -29,6 +29,7 @@ from superfine.evaluation.sets import (
 from superfine.images import imresize, is_picture, read
 from superfine.metrics import Pair
 from superfine.modelfile import GRAPH, ModelFolder, encode, open_model, parse_dial
+from superfine.modelfile.dial import mixture
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 RESERVED = ("HR", "LR")
@@ -134,11 +135,8 @@ class Network:
     @property
     def variant(self) -> str | None:
         """The variant that the dial points at; None for a mixture."""
-        variants = self.folder.card.variants
-        if isinstance(self.dial, str):
-            return self.dial
-        ends = {0.0: "fidelity" if "fidelity" in variants else next(iter(variants)), 1.0: "texture"}
-        return ends.get(self.dial)
+        start, end, _ = mixture(self.dial, self.folder.card.variants, str(self.folder.path))
+        return start if start == end else None
 
     @property
     def recipe(self) -> str:

@@ -1,7 +1,8 @@
 """The model folder: a card, a graph without weights, and one file of weights for each variant."""
 
 from superfine.modelfile.card import FORMAT, GRAPH, Card, Variant
-from superfine.modelfile.folder import ModelFolder, open_model, parse_dial, record, write_model
+from superfine.modelfile.dial import parse_dial
+from superfine.modelfile.folder import ModelFolder, open_model, record, write_model
 from superfine.modelfile.weights import Weights, decode, encode, half, lerp, offsets
 
 __all__ = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from superfine.errors import UserError
+from superfine.modelfile.dial import mixture, parse_dial
 
 FORMAT = 1
 """The version of the model folder's layout that this code reads and writes."""
@@ -58,6 +59,8 @@ class Card:
         network puts pixels together in cells of this side.
     precision
         ``f32`` for a network that loses by running in half precision, else ``auto``: the device's choice.
+    dial
+        Where the dial stands for those who do not turn it, as they would type it.
     variants
         In order; the graph's external data lies in the first one's file.
     files
@@ -73,6 +76,7 @@ class Card:
     halo: int | None = None
     multiple: int = 1
     precision: str = "auto"
+    dial: str = "0"
     variants: dict[str, Variant]
     licence: str
     files: dict[str, str] = field(default_factory=dict)
@@ -83,8 +87,8 @@ class Card:
         return self.radius if self.halo is None else self.halo
 
     def to_json(self) -> str:
-        """The text of ``model.json``: indented, keys in the order of the fields; ``halo``, ``multiple`` and ``precision`` where
-        they say something, so that a model that needs none of them is read by every version.
+        """The text of ``model.json``: indented, keys in the order of the fields; ``halo``, ``multiple``, ``precision`` and
+        ``dial`` where they say something, so that a model that needs none of them is read by every version.
 
         Raises
         ------
@@ -131,6 +135,10 @@ class Card:
             raise UserError(f"{file}: precision {self.precision!r}: is not auto or f32; update superfine")
         if not self.variants:
             raise UserError(f"{file}: names no variant; publish the model again")
+        try:
+            mixture(parse_dial(self.dial), self.variants, "it")
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from None
         weights = [variant.file for variant in self.variants.values()]
         for name in [*weights, *self.files]:
             if not _plain(name):
@@ -155,7 +163,12 @@ _CARD: dict[str, type] = {
     "licence": str,
     "files": dict,
 }
-_OPTIONAL: dict[str, tuple[type, Any]] = {"halo": (int, None), "multiple": (int, 1), "precision": (str, "auto")}
+_OPTIONAL: dict[str, tuple[type, Any]] = {
+    "halo": (int, None),
+    "multiple": (int, 1),
+    "precision": (str, "auto"),
+    "dial": (str, "0"),
+}
 """What a card need not hold: its kind, and what its absence means."""
 _VARIANT: dict[str, type] = {"file": str, "description": str, "training": dict, "measured": list}
 _KINDS = {int: "a whole number", str: "text", dict: "an object", list: "a list"}

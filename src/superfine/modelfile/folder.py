@@ -12,6 +12,7 @@ from typing import Any
 from superfine.errors import UserError
 from superfine.files import whole_file
 from superfine.modelfile.card import GRAPH, Card
+from superfine.modelfile.dial import mixture
 from superfine.modelfile.weights import Weights, decode, encode, header, lerp
 
 _CARD = "model.json"
@@ -55,32 +56,15 @@ class ModelFolder:
         return decode(self.read(name), self.path / name)
 
     def dialled(self, dial: float | str) -> Weights:
-        """The tensors for a position of the dial.
-
-        Parameters
-        ----------
-        dial
-            The name of a variant, or a number from 0 (``fidelity``) to 1 (``texture``) with interpolation between. In a
-            model without a variant called ``fidelity``, 0 is the first one.
+        """The tensors for a position of the dial: a number, such as 0.4, ``photo-0.4``, or the name of a variant.
 
         Raises
         ------
         UserError
-            Unknown variant; a number outside [0,1]; a number above 0 where there is no ``texture``.
+            As :func:`superfine.modelfile.dial.mixture`.
         """
-        if isinstance(dial, str):
-            return self.weights(dial)
-        if not 0 <= dial <= 1:
-            raise UserError(f"dial {dial}: outside 0 to 1; give a number between, or a variant's name")
-        variants = self.card.variants
-        start = "fidelity" if "fidelity" in variants else next(iter(variants))
-        if dial == 0:
-            return self.weights(start)
-        if "texture" not in variants or start == "texture":
-            raise UserError(
-                f"dial {dial}: {self.path} has only {', '.join(variants)}, nothing to turn to; leave it at 0"
-            )
-        return lerp(self.weights(start), self.weights("texture"), dial)
+        start, end, alpha = mixture(dial, self.card.variants, str(self.path))
+        return lerp(self.weights(start), self.weights(end), alpha) if alpha else self.weights(start)
 
     def materialise(self, directory: Path, dial: float | str = 0.0) -> Path:
         """Write the graph with the weights for a position of the dial, for OpenVINO or ONNX Runtime to read.
@@ -111,14 +95,6 @@ class ModelFolder:
                 # Not flushed to the disk, which takes longer than all else here: it can be made again at any time.
                 (directory / name).write_bytes(data)
         return directory / GRAPH
-
-
-def parse_dial(text: str) -> float | str:
-    """The dial as people type it: a number, or else the name of a variant."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def open_model(path: str | Path) -> ModelFolder:

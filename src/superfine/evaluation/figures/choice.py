@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from superfine.evaluation.score import Evaluation, Score
 from superfine.metrics import METRICS
+from superfine.modelfile import parse_dial
+from superfine.modelfile.dial import FAITHFUL, TEXTURED, position
 
 BASELINES = ("nearest", "bilinear", "bicubic")
 PERCEPTUAL = ("lpips_alex", "lpips_vgg", "lpips_squeeze", "pi", "vgg_distance", "niqe")
@@ -14,17 +16,20 @@ FIDELITY = ("psnr_y", "psnr_rgb", "ssim_y", "ms_ssim_y")
 
 
 def dial(method: str) -> tuple[str, float] | None:
-    """Name and position of a point of a model's dial: ``NAME:0.6``, ``NAME:fidelity`` (0), ``NAME:texture`` (1)."""
-    name, colon, position = method.rpartition(":")
+    """Name and position of a point of a model's dial: ``NAME:0.6``, ``NAME:fidelity`` (0), ``NAME:texture`` (1).
+
+    Of a pair of other variants, ``NAME:photo-0.6`` and ``NAME:photo-texture``, the name is ``NAME:photo``.
+    """
+    name, colon, text = method.rpartition(":")
     if not (colon and name):
         return None
-    if position in ("fidelity", "texture"):
-        return name, float(position == "texture")
-    try:
-        value = float(position)
-    except ValueError:
+    for value, end in enumerate((FAITHFUL, TEXTURED)):
+        if text == end or text.endswith(f"-{end}"):
+            return name + (colon + text.removesuffix(f"-{end}") if text != end else ""), float(value)
+    place = position(parse_dial(text))
+    if place is None or not 0 <= place[1] <= 1:
         return None
-    return (name, value) if 0 <= value <= 1 else None
+    return name + (colon + place[0].removesuffix("-") if place[0] else ""), place[1]
 
 
 def curves(methods: Sequence[str]) -> dict[str, list[tuple[float, str]]]:
