@@ -3,13 +3,15 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from superfine import losses
 from superfine.errors import UserError
-from superfine.losses import ADVERSARIAL_LOSSES, PIXEL_LOSSES, SRGAN_RESCALE, content, total_variation
+from superfine.images import imresize
+from superfine.losses import ADVERSARIAL_LOSSES, PIXEL_LOSSES, SRGAN_RESCALE, consistency, content, total_variation
 from superfine.networks.compact import Compact, CompactConfig
 from superfine.networks.features import load_features
 
@@ -50,6 +52,26 @@ def test_the_psnr_loss_weighs_pictures_alike() -> None:
     assert gained[0] == pytest.approx(20 / math.log(10) / 3, rel=0.01)
     assert gained[1] == pytest.approx(gained[0], rel=0.05)
     assert gained[2] < 0.02 * gained[0]
+
+
+def test_consistency_is_with_matlabs_bicubic() -> None:
+    photo = np.random.default_rng(0).random((48, 64, 3))
+    lr = imresize(photo, scale=0.25)
+    as_tensor = [torch.from_numpy(picture).permute(2, 0, 1)[None] for picture in (photo, lr)]
+    assert consistency(*as_tensor).item() < 1e-6
+    assert consistency(as_tensor[0], as_tensor[1] + 0.1).item() == pytest.approx(0.1, abs=1e-6)
+    # A texture that bicubic does not see costs nothing.
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
+    chequered = 0.2 * (torch.remainder(x + y, 2) - 0.5)
+    assert consistency(as_tensor[0] + chequered, as_tensor[1]).item() < 1e-3
+
+
+def test_consistency_has_gradients_everywhere_inside() -> None:
+    result = torch.rand(1, 3, 40, 40, requires_grad=True)
+    consistency(result, torch.rand(1, 3, 10, 10)).backward()
+    assert result.grad is not None
+    assert (result.grad[..., 8:-8, 8:-8] != 0).all()
+    assert (result.grad[..., 0, :] == 0).all()
 
 
 def test_total_variation_by_hand() -> None:

@@ -1,9 +1,10 @@
-"""The before/after figure of the README: crops of Kodak photographs, which no model here was trained on.
+"""Models side by side on crops of Kodak photographs, which no model here was trained on: the README's before and after.
 
-    python docs/figures/before_after.py KODAK_FOLDER docs/figures/before_after.webp [--model compact-x4]
+    python docs/figures/before_after.py KODAK_FOLDER OUT [--models compact-x4 compact-x4:texture FOLDER...]
 
-Each row is one crop: its low-resolution pixels, MATLAB's bicubic, the model, and the original. The whole photograph is
-shrunk and enlarged, then cropped, with nothing done to the result but rounding to 8 bits.
+Each row is one crop: its low-resolution pixels, MATLAB's bicubic, each model, and the original. The whole photograph is
+shrunk and enlarged, then cropped, with nothing done to the result but rounding to 8 bits. Behind a colon stands where the
+model's dial is turned to; 0, if nowhere.
 """
 
 import argparse
@@ -14,8 +15,10 @@ import pyvips
 from numpy.typing import NDArray
 
 import superfine
+from superfine import zoo
 from superfine.images import Metadata, Picture, imresize, read, write
 from superfine.metrics import score
+from superfine.modelfile import parse_dial
 
 CROPS = [("23", 160, 60), ("19", 300, 130), ("05", 230, 380), ("15", 180, 170)]  # file, top, left
 HEIGHT, WIDTH, SCALE = 216, 288, 4
@@ -33,9 +36,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--model", default="compact-x4")
+    parser.add_argument("--models", nargs="+", default=["compact-x4"])
     arguments = parser.parse_args()
-    model = superfine.load(arguments.model)
+    models = {}
+    for text in arguments.models:
+        path, dial = zoo.find_with_dial(text)
+        model = superfine.load(path, dial=parse_dial(dial or "0"))
+        models[model.card.name + (f":{dial}" if dial else "")] = model
     rows = []
     for name, top, left in CROPS:
         hr = read(next(arguments.folder.glob(f"*{name}.*"))).pixels
@@ -43,7 +50,7 @@ def main() -> None:
         panels = {
             f"input, ×{SCALE} smaller": imresize(lr, scale=float(SCALE), kernel="nearest"),
             "bicubic": imresize(lr, scale=float(SCALE)).clip(0, 1),
-            model.card.name: model.upscale(lr),
+            **{name: model.upscale(lr) for name, model in models.items()},
             "original": hr,
         }
         columns = []

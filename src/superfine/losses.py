@@ -61,6 +61,22 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def consistency(result: Tensor, lr: Tensor) -> Tensor:
+    """``mean |B(result) − lr|``, B making pictures small by MATLAB's bicubic: what is enlarged must be what was small.
+
+    As LR-PSNR judges it in the NTIRE challenges on learning the super-resolution space (Lugmayr et al. 2021, §3). Neither the
+    photograph nor its textures are in it, so it holds shading and colours without blurring anything. Two pixels at each edge
+    are left out: what they were made of lies partly beyond the crop.
+
+    Parameters
+    ----------
+    result, lr : N×C×sH×sW and N×C×H×W in [0,1], H and W more than 4.
+    """
+    small = F.interpolate(result, lr.shape[2:], mode="bicubic", antialias=True)
+    inner = slice(2, -2)
+    return F.l1_loss(small[..., inner, inner], lr[..., inner, inner])
+
+
 def total_variation(picture: Tensor, *, epsilon: float = 1e-6) -> Tensor:
     """``mean √((x[i+1,j] − x[i,j])² + (x[i,j+1] − x[i,j])² + ε²)`` over samples, channels and positions; N×C×H×W.
 

@@ -78,7 +78,7 @@ def train(
                 with torch.autocast(world.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                     result = setup.forward(x)
                 result = result.float()
-                terms = loss_terms(result, target)
+                terms = loss_terms(result, target, x)
                 real, fake = judged(target, result)
                 terms["adversarial"] = recipe.adversarial_weight * adversarial.generator(real, fake)
                 loss = torch.stack(list(terms.values())).sum()

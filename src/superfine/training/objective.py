@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from superfine.losses import PIXEL_LOSSES, content, total_variation
+from superfine.losses import PIXEL_LOSSES, consistency, content, total_variation
 from superfine.networks.features import Features, load_features
 from superfine.training.recipes import PixelRecipe
 
-Objective = Callable[[Tensor, Tensor], dict[str, Tensor]]
-"""Maps a result and its target, N×3×H×W in [0,1], to the weighted terms of the loss."""
+Objective = Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
+"""Maps a result, its target and what was enlarged, all N×3×H×W in [0,1], to the weighted terms of the loss."""
 
 
 def features_of(recipe: PixelRecipe, weights: Path | None, device: torch.device) -> Features | None:
@@ -34,7 +34,7 @@ def features_of(recipe: PixelRecipe, weights: Path | None, device: torch.device)
 def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
     """The terms of ``recipe``; those with weight 0 are not computed."""
 
-    def terms(result: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def terms(result: Tensor, target: Tensor, lr: Tensor) -> dict[str, Tensor]:
         values: dict[str, Tensor] = {}
         if recipe.pixel_weight:
             values[recipe.loss] = recipe.pixel_weight * PIXEL_LOSSES[recipe.loss](result, target)
@@ -50,6 +50,8 @@ def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
                 reduction=recipe.content.reduction,
                 rescale=recipe.content.rescale,
             )
+        if recipe.consistency:
+            values["consistency"] = recipe.consistency * consistency(result, lr)
         if recipe.total_variation:
             values["tv"] = recipe.total_variation * total_variation(result)
         return values

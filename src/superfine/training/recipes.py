@@ -79,7 +79,8 @@ class Content:
 
 @dataclass(frozen=True)
 class PixelRecipe:
-    """A run of the pixel stage: a network minimises ``pixel_weight``·pixel + content + ``total_variation``·TV.
+    """A run of the pixel stage: a network minimises ``pixel_weight``·pixel + content + ``consistency``·|B(result) − lr| +
+    ``total_variation``·TV.
 
     ``batch`` crops of ``patch``×``patch`` low-resolution pixels per step; ``loss`` is the pixel loss. ``degradation`` says how
     they were made small: "pack" takes the pack's own, by MATLAB's bicubic, a name in
@@ -93,6 +94,7 @@ class PixelRecipe:
     loss: str = "l1"
     pixel_weight: float = 1.0
     content: Content = field(default_factory=Content)
+    consistency: float = 0.0
     total_variation: float = 0.0
     steps: int = 100_000
     batch: int = 16
@@ -113,6 +115,11 @@ class PixelRecipe:
         _one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
         _one_of("optimiser", self.optimiser, ("adam", "muon", "sgd"))
         _one_of("precision", self.precision, ("bf16", "f32"))
+        if self.consistency and self.degradation != PACK:
+            raise UserError(
+                f"consistency: holds for MATLAB's bicubic alone, not for {self.degradation}; leave it at 0, or the "
+                f"degradation at {PACK}"
+            )
         if not 0.0 <= self.average < 1.0:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
         if len(self.betas) != 2:
@@ -157,15 +164,21 @@ _VGG54 = Content(weight=1.0, layers=("54",))
 _ESRGAN = Content(weight=1.0, before_activation=True, distance="l1", reduction="mean", rescale=1.0)
 _HALVED = Schedule(kind="step", rate=1e-4, milestones=(0.125, 0.25, 0.5, 0.75))
 
-# The small network for everyday use. Ours, no paper's: L1 for PSNR, then L1 with early VGG features and a U-Net.
+# The small network for everyday use. Ours, no paper's: L1 for PSNR, then L1 with early VGG features, a U-Net that judges each
+# pixel, and consistency with what was enlarged. VGG's later layers are left to judge the result.
 _FIDELITY = PixelRecipe(CompactConfig(), optimiser="muon", schedule=Schedule(rate=2e-3, warmup=200))
 _TEXTURE = AdversarialRecipe(
     CompactConfig(),
-    content=replace(_ESRGAN, layers=("22", "31")),
+    pixel_weight=0.2,
+    content=replace(_ESRGAN, weight=0.03, layers=("12", "22")),
+    consistency=1.0,
     steps=50_000,
-    schedule=Schedule(rate=1e-4, warmup=200),
-    discriminator=UNetDiscriminatorConfig(channels=32),
-    adversarial_weight=1e-2,
+    batch=8,
+    patch=32,
+    schedule=Schedule(rate=2e-4, warmup=100),
+    discriminator=UNetDiscriminatorConfig(channels=16),
+    adversarial="relativistic",
+    adversarial_weight=0.05,
 )
 
 RECIPES: dict[str, PixelRecipe] = {
@@ -244,7 +257,7 @@ RECIPES: dict[str, PixelRecipe] = {
     "compact-texture": _TEXTURE,
     # The same for photographs as they are found: blurred, noisy, compressed (Wang et al. 2021, Real-ESRGAN, §3).
     "compact-photo-fidelity": replace(_FIDELITY, degradation="photo"),
-    "compact-photo-texture": replace(_TEXTURE, degradation="photo"),
+    "compact-photo-texture": replace(_TEXTURE, degradation="photo", consistency=0.0, pixel_weight=0.5),
 }
 
 
