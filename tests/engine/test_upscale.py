@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -299,6 +300,19 @@ def test_wrong_pixels_are_refused_at_once(model: superfine.Model, pixels: NDArra
 def test_small_tile_is_refused_at_once(model: superfine.Model) -> None:
     with pytest.raises(UserError, match="tile 0: too small"):
         model.strips(np.zeros((40, 40, 3), np.float32), tile=0)
+
+
+def test_several_callers_at_once_get_what_one_gets(compact: Path) -> None:
+    rng = np.random.default_rng(6)
+    pictures = [rng.random((20 + 4 * (i % 3), 24, 3), dtype=np.float32) for i in range(24)]
+    alone, shared = superfine.load(compact, device="cpu"), superfine.load(compact, device="cpu", callers=4)
+    assert (alone.backend.callers, shared.backend.callers) == (1, 4)
+    expected = [alone.upscale(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(shared.upscale, pictures))
+    for one, other in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert superfine.load(compact, device="torch:cpu", callers=4).backend.callers == 1
 
 
 def test_dial_between_the_variants(compact: Path) -> None:

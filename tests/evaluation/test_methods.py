@@ -44,7 +44,7 @@ def test_interpolations_are_imresize(bench: BenchmarkSet) -> None:
     for method in open_methods(["nearest", "bilinear", "bicubic"]):
         assert isinstance(method, Interpolation)
         pair = bench.pair(bench.items[0])
-        result = method.ready()(bench, bench.items[0], pair)
+        result = method.ready(1)(bench, bench.items[0], pair)
         expected = imresize(pair.lr, scale=4, kernel=method.name).clip(0, 1)
         np.testing.assert_array_equal(result.pixels, expected)
         assert method.recipe == method.name
@@ -57,7 +57,7 @@ def test_a_model_gives_what_the_engine_gives(dialled: Path, bench: BenchmarkSet)
     dials = [0.0, 0.0, "texture", 0.6]
     for method, dial in zip(methods, dials, strict=True):
         expected = load(dialled, dial=dial).upscale(pair.lr)
-        np.testing.assert_array_equal(method.ready()(bench, bench.items[0], pair).pixels, expected)
+        np.testing.assert_array_equal(method.ready(1)(bench, bench.items[0], pair).pixels, expected)
 
 
 def test_models_are_called_by_their_cards_and_told_apart(dialled: Path) -> None:
@@ -165,7 +165,7 @@ def test_ready_made_pictures_are_found_by_name(
     method = ready_made(tmp_path / "other tool")
     item = bench.items[0]
     assert method.name == "other tool"
-    assert method.ready()(bench, item, bench.pair(item)).pixels.shape == (32, 40, 3)
+    assert method.ready(1)(bench, item, bench.pair(item)).pixels.shape == (32, 40, 3)
     assert len(method.fingerprint(bench, item)) == 64
 
 
@@ -182,7 +182,7 @@ def fails(method: ReadyMade, bench: BenchmarkSet, name: str) -> str:
     item = next(item for item in bench.items if item.name == name)
     try:
         method.fingerprint(bench, item)
-        method.ready()(bench, item, bench.pair(item))
+        method.ready(1)(bench, item, bench.pair(item))
     except UserError as error:
         return str(error)
     return ""
@@ -210,9 +210,9 @@ def test_colours_in_a_picture_of_a_grey_original_are_noted(
     tool = tmp_path / "tool"
     tool.mkdir()
     write(Picture(pair.hr, grey=False), tool / "grey.png")
-    assert ready_made(tool).ready()(bench, grey, pair).note == ""
+    assert ready_made(tool).ready(1)(bench, grey, pair).note == ""
     write_noise(tool / "grey.png", 32, 32, 9)
-    assert "scored on the mean of its channels" in ready_made(tool).ready()(bench, grey, pair).note
+    assert "scored on the mean of its channels" in ready_made(tool).ready(1)(bench, grey, pair).note
 
 
 def test_ready_made_pictures_with_names_that_are_no_text_have_a_hash(tmp_path: Path) -> None:

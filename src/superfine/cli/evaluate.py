@@ -58,7 +58,7 @@ def evaluate(
     device
         auto, cpu, torch, cuda, mps.
     jobs
-        Threads that measure beside the network; as many as there are cores.
+        Pictures that are worked on side by side; twice as many as there are cores.
     record
         Write the scores to the cards of the models.
     """

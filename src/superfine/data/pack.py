@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from superfine.cores import cores
 from superfine.data.duplicates import near, signs, version
 from superfine.errors import UserError
 from superfine.files import whole_file
@@ -190,9 +191,7 @@ def pack(
         if old is not None and old.scale == scale and old.is_checked and _is_current(old, jobs):
             progress(len(jobs), len(jobs))
             return old
-        return _build(
-            jobs, out, scale, old if old and old.scale == scale else None, workers or os.cpu_count() or 1, progress
-        )
+        return _build(jobs, out, scale, old if old and old.scale == scale else None, workers or cores(), progress)
     except OSError as error:
         raise UserError(
             f"{out}: cannot write the pack ({error.strerror}); choose another folder or make room"

@@ -24,7 +24,7 @@ STRIP_BYTES = 2**28
 
 
 class Model:
-    """A network with its weights, ready on a device. Made by :func:`load`; it serves one caller at a time.
+    """A network with its weights, ready on a device. Made by :func:`load`; it serves ``backend.callers`` threads at once.
 
     Attributes
     ----------
@@ -222,7 +222,9 @@ class Model:
         return first
 
 
-def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float | str | None = None) -> Model:
+def load(
+    model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float | str | None = None, callers: int = 1
+) -> Model:
     """Ready a model.
 
     >>> large = superfine.load().upscale(small)
@@ -237,6 +239,9 @@ def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float |
     dial
         From 0 (``fidelity``) to 1 (``texture``); ``photo-0`` to ``photo-1`` between ``photo-fidelity`` and ``photo-texture``;
         or the name of a variant. Where the card says, if left out.
+    callers
+        Threads that will call the model at once, each with a picture of its own: faster for many small pictures. What runs on
+        torch serves one at a time all the same; ``backend.callers`` tells.
 
     Raises
     ------
@@ -247,7 +252,7 @@ def load(model: str | Path = zoo.DEFAULT, *, device: str = "auto", dial: float |
     dial = parse_dial(folder.card.dial) if dial is None else dial
     with tempfile.TemporaryDirectory(prefix="superfine-") as directory:
         graph = folder.materialise(Path(directory), dial)
-        backend = open_backend(graph, device)
+        backend = open_backend(graph, device, callers)
     return Model(folder.card, backend.in_float32() if folder.card.precision == "f32" else backend, dial)
 
 

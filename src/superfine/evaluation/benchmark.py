@@ -1,18 +1,19 @@
-"""Scores of methods on sets: what is known is looked up, the rest computed, measured beside the computing, and kept."""
+"""Scores of methods on sets: what is known is looked up; the rest is computed, measured and kept, pictures side by side."""
 
 import math
-import os
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cache as cached
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import BoundedSemaphore, Condition, Lock
 
+from superfine.cores import cores
 from superfine.errors import UserError
 from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version, key
 from superfine.evaluation.methods import Method, Produce, Result
@@ -26,34 +27,15 @@ STANDARD = ("psnr_y", "ssim_y")
 """The metrics that are measured where none are named."""
 
 IN_FLIGHT = 8_000_000
-"""Pixels of results that may wait to be measured; a single larger picture still does."""
+"""Pixels of originals that are worked on at once; a single larger picture still is."""
+
+SIDE_BY_SIDE = 4_000_000
+"""Pixels of originals that are enlarged at once. Above, a picture has all cores for itself, and its network less memory."""
 
 WARM = 2.0
 """Seconds of a first run from which on the next would not tell more about the speed."""
 
 LIBRARIES = ("numpy", "pyvips", "openvino", "torch")
-
-
-@dataclass(frozen=True)
-class _Known:
-    item: Item
-    entry: Entry
-
-
-@dataclass(frozen=True)
-class _Failed:
-    item: Item
-    reason: str
-
-
-@dataclass(frozen=True)
-class _Todo:
-    """A picture that lacks values, or whose PNG is to be written; ``entry`` is what is known of it."""
-
-    item: Item
-    pair: Pair
-    key: str
-    entry: Entry
 
 
 def evaluate(
@@ -91,7 +73,7 @@ def evaluate(
     known
         What was measured before; the user's cache if left out.
     jobs
-        Threads that measure, beside the one that computes and the one that reads; as many as there are cores if left out.
+        Pictures that are worked on side by side; twice as many as there are cores if left out.
     progress
         Called with the pictures that are done, of all methods, and with all.
     command
@@ -116,20 +98,21 @@ def evaluate(
     blank = Evaluation((), command, _versions(), {}, folder, recipes, files)
     total = len(methods) * sum(len(bench.items) for bench in sets)
     known = known or Cache(cache_folder())
-    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(jobs or _cores(), "measure") as measurers:
-        run = _Run(blank, ruler, known, out is not None, reader, measurers)
+    jobs = jobs or 2 * cores()
+    with ThreadPoolExecutor(jobs, "evaluate") as pool:
+        run = _Run(blank, ruler, known, out is not None, pool, jobs)
         run.progress = lambda done: progress(done, total)
         try:
             if out is not None:
                 for bench in sets:
-                    deque(measurers.map(partial(run.keep_original, bench), bench.items), maxlen=0)
+                    deque(pool.map(partial(run.keep_original, bench), bench.items), maxlen=0)
             scores, hashes = [], {}
             for method in methods:
                 hashes[method.name], found = run.method(method, sets)
                 scores += found
         except BaseException:
-            reader.shutdown(wait=False, cancel_futures=True)
-            raise  # and what is computed is still measured and kept
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise  # and what is begun is still measured and kept
     return replace(blank, scores=tuple(scores), hashes=hashes)
 
 
@@ -141,68 +124,93 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; give another folder") from None
 
 
+class _Room:
+    """Room for :data:`IN_FLIGHT` pixels, for which threads wait."""
+
+    def __init__(self) -> None:
+        self._taken, self._changed = 0, Condition()
+
+    @contextmanager
+    def for_pixels(self, pixels: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= IN_FLIGHT)
+            self._taken += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= pixels
+                self._changed.notify_all()
+
+
+class _NoScoreError(Exception):
+    """Why a picture has no score, while others may have; what is wrong with all of them stays a UserError."""
+
+
+class _Producer:
+    """A method that is made ready when it is first needed, for as many pictures at once as their size allows."""
+
+    def __init__(self, method: Method, sets: Sequence[BenchmarkSet], jobs: int, ruler: Ruler) -> None:
+        self._method, self._sets, self._jobs, self._ruler = method, sets, jobs, ruler
+        self._lock = Lock()
+        self._produce: Produce | None = None
+        self._error: UserError | None = None
+        self._places = BoundedSemaphore(1)
+
+    def ready(self) -> None:
+        """Load what is missing; raises what the method and the metrics' networks raise, to whoever asks."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if self._produce is not None:
+                return
+            largest = max(_pixels(item) for bench in self._sets for item in bench.items)
+            at_once = max(1, min(self._jobs, SIDE_BY_SIDE // max(1, largest)))
+            try:
+                self._ruler.try_networks()
+                self._produce = self._method.ready(at_once)
+            except UserError as error:
+                self._error = error
+                raise
+            self._places = BoundedSemaphore(at_once)
+
+    @contextmanager
+    def turn(self) -> Iterator[Produce]:
+        """The method, when it has a place for one more picture."""
+        assert self._produce is not None, "made ready before"
+        with self._places:
+            yield self._produce
+
+
 class _Run:
     """What the parts of one evaluation share."""
 
     def __init__(
-        self,
-        evaluation: Evaluation,
-        ruler: Ruler,
-        cache: Cache,
-        keep: bool,
-        reader: ThreadPoolExecutor,
-        measurers: ThreadPoolExecutor,
+        self, evaluation: Evaluation, ruler: Ruler, cache: Cache, keep: bool, pool: ThreadPoolExecutor, jobs: int
     ) -> None:
         self.evaluation, self.ruler, self.cache, self.keep = evaluation, ruler, cache, keep
-        self.reader, self.measurers = reader, measurers
-        self._try_networks = cached(ruler.try_networks)
+        self.pool, self.jobs = pool, jobs
+        self.room = _Room()
         self.progress: Callable[[int], None] = lambda done: None
         self.done = 0
 
     def method(self, method: Method, sets: Sequence[BenchmarkSet]) -> tuple[str, list[Score]]:
         """The hash of a method, and its scores. Its network is loaded when first needed, and let go at the end."""
-        ready = cached(method.ready)
-        return method.hash(sets), [self._score(method, bench, ready) for bench in sets]
+        producer = _Producer(method, sets, self.jobs, self.ruler)
+        return method.hash(sets), [self._score(method, bench, producer) for bench in sets]
 
-    def _score(self, method: Method, bench: BenchmarkSet, ready: Callable[[], Produce]) -> Score:
-        seconds = self._seconds_per_megapixel(method, bench, ready) if self.keep and method.computes else None
+    def _score(self, method: Method, bench: BenchmarkSet, producer: "_Producer") -> Score:
+        seconds = self._seconds_per_megapixel(method, bench) if self.keep and method.computes else None
         entries: dict[str, Entry] = {}
         notes: dict[str, str] = {}
-
-        def fail(item: Item, reason: str) -> None:
-            notes[item.name] = reason
-            self._count()
-
-        def settle(item: Item, future: Future[Entry]) -> None:
+        tasks = {self.pool.submit(self._picture, method, bench, item, producer): item for item in bench.items}
+        for task in as_completed(tasks):
             try:
-                entries[item.name] = future.result()
-            except UserError as error:
-                fail(item, str(error))
-            else:
-                self._count()
-
-        pending: deque[tuple[Item, Future[Entry], int]] = deque()
-        for found in _ahead(self.reader, partial(self._look, method, bench), bench.items):
-            if isinstance(found, _Failed):
-                fail(found.item, found.reason)
-            elif isinstance(found, _Known):
-                entries[found.item.name] = found.entry
-                self._count()
-            else:
-                pixels = found.pair.hr.shape[0] * found.pair.hr.shape[1]
-                while pending and (pending[0][1].done() or sum(n for *_, n in pending) + pixels > IN_FLIGHT):
-                    settle(*pending.popleft()[:2])
-                produce = ready()
-                self._try_networks()
-                try:
-                    result = produce(bench, found.item, found.pair)
-                except UserError as error:
-                    fail(found.item, str(error))
-                    continue
-                task = self.measurers.submit(self._finish, method, bench, found, result)
-                pending.append((found.item, task, pixels))
-        while pending:
-            settle(*pending.popleft()[:2])
+                entries[tasks[task].name] = task.result()
+            except _NoScoreError as problem:
+                notes[tasks[task].name] = str(problem)
+            self.done += 1
+            self.progress(self.done)
 
         failed = tuple(item.name for item in bench.items if item.name in notes)
         in_order = {item.name: entries[item.name] for item in bench.items if item.name in entries}
@@ -221,8 +229,8 @@ class _Run:
             seconds_per_megapixel=seconds,
         )
 
-    def _look(self, method: Method, bench: BenchmarkSet, item: Item) -> _Known | _Failed | _Todo:
-        """What is known of a picture; it is decoded only where something is missing."""
+    def _picture(self, method: Method, bench: BenchmarkSet, item: Item, producer: "_Producer") -> Entry:
+        """What is known of a picture, or found out; it is decoded only where something is missing."""
         try:
             hr, lr = bench.fingerprint(item)
             name = key(
@@ -235,25 +243,41 @@ class _Run:
             )
             entry = self.cache.read(name) or Entry()
             if not self.ruler.missing(entry) and self._is_kept(method.name, bench, item, entry):
-                return _Known(item, entry)
-            return _Todo(item, bench.pair(item), name, entry)
+                return entry
         except UserError as error:
-            return _Failed(item, str(error))
+            raise _NoScoreError(str(error)) from None
+        producer.ready()
+        try:
+            with self.room.for_pixels(_pixels(item)):
+                pair = bench.pair(item)
+                with producer.turn() as produce:
+                    result = produce(bench, item, pair)
+                return self._finish(method, bench, item, pair, name, entry, result)
+        except UserError as error:
+            raise _NoScoreError(str(error)) from None
 
-    def _finish(self, method: Method, bench: BenchmarkSet, todo: _Todo, result: Result) -> Entry:
+    def _finish(
+        self,
+        method: Method,
+        bench: BenchmarkSet,
+        item: Item,
+        pair: Pair,
+        name: str,
+        entry: Entry,
+        result: Result,
+    ) -> Entry:
         """Measure what is missing, write the PNG, and keep what was found."""
-        entry, pair = todo.entry, todo.pair
         if self.ruler.missing(entry):
             values = self.ruler.measure(entry, result.pixels, pair, scale=bench.scale)
             entry = replace(entry, values=entry.values | values, note=result.note)
         if self.keep:
             try:
-                entry = replace(entry, png=self._write(bench, method.name, todo.item, result.pixels, pair.grey))
+                entry = replace(entry, png=self._write(bench, method.name, item, result.pixels, pair.grey))
             except UserError:
                 # The disk is full, but what is measured need not be lost.
-                self.cache.write(todo.key, replace(entry, png=""))
+                self.cache.write(name, replace(entry, png=""))
                 raise
-        self.cache.write(todo.key, entry)
+        self.cache.write(name, entry)
         return entry
 
     def keep_original(self, bench: BenchmarkSet, item: Item) -> None:
@@ -286,7 +310,7 @@ class _Run:
         write(Picture(pixels, grey=grey), file)
         return sha256(file)
 
-    def _seconds_per_megapixel(self, method: Method, bench: BenchmarkSet, ready: Callable[[], Produce]) -> float | None:
+    def _seconds_per_megapixel(self, method: Method, bench: BenchmarkSet) -> float | None:
         """Of the set's picture of middling size: the faster of two runs after a first one, while nothing else runs here."""
         usable = [item for item in bench.items if not item.problem and item.hr is not None]
         try:
@@ -299,7 +323,7 @@ class _Run:
                 lr=lr,
                 scale=bench.scale,
                 code=code_version(),
-                machine=[platform.node(), platform.machine(), _cores()],
+                machine=[platform.node(), platform.machine(), cores()],
             )
             entry = self.cache.read(name) or Entry()
             if entry.seconds is not None:
@@ -307,7 +331,7 @@ class _Run:
             pair = bench.pair(item)
         except (UserError, IndexError):
             return None  # told with the scores
-        produce = ready()
+        produce = method.ready(1)
         try:
             taken = [_timed(produce, bench, item, pair)]
             if taken[0] < WARM:
@@ -325,22 +349,13 @@ class _Run:
         same = "identical to the original: " if any(metric.reference for metric in infinite) else ""
         return f"{same}infinite {', '.join(metric.label for metric in infinite)}, left out of the mean"
 
-    def _count(self) -> None:
-        self.done += 1
-        self.progress(self.done)
 
-
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[Item], _Known | _Failed | _Todo], items: Iterable[Item]
-) -> Iterator[_Known | _Failed | _Todo]:
-    """Map ``function`` over ``items``, each begun while the one before is used."""
-    waiting: deque[Future[_Known | _Failed | _Todo]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > 1:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _pixels(item: Item) -> int:
+    """Of the original, from its header; 0 where it cannot be read, which is told elsewhere."""
+    try:
+        return 0 if item.hr is None else math.prod(size(item.hr))
+    except UserError:
+        return 0
 
 
 def _timed(produce: Produce, bench: BenchmarkSet, item: Item, pair: Pair) -> float:
@@ -357,8 +372,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _cores() -> int:
-    # The cores that this process may use, which can be fewer than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -81,8 +82,8 @@ class Method(Protocol):
     def hash(self, sets: Sequence[BenchmarkSet]) -> str:
         """SHA-256 of the method; of ready-made pictures, that of all that ``sets`` ask for."""
 
-    def ready(self) -> Produce:
-        """Load what is needed. The function is called from one thread, and raises a UserError where a picture fails."""
+    def ready(self, callers: int) -> Produce:
+        """Load what is needed. So many threads may call the function at once; it raises a UserError where a picture fails."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Interpolation:
         """See :class:`Method`."""
         return hashlib.sha256(f"imresize {self.kernel}".encode()).hexdigest()
 
-    def ready(self) -> Produce:
+    def ready(self, callers: int) -> Produce:
         """See :class:`Method`."""
         return lambda bench, item, pair: Result(
             imresize(pair.lr, scale=float(bench.scale), kernel=self.kernel).clip(0.0, 1.0)
@@ -153,13 +154,16 @@ class Network:
         """See :class:`Method`."""
         return self.digest
 
-    def ready(self) -> Produce:
+    def ready(self, callers: int) -> Produce:
         """See :class:`Method`."""
-        model = load(self.folder.path, device=self.device, dial=self.dial)
+        model = load(self.folder.path, device=self.device, dial=self.dial, callers=callers)
+        turn = nullcontext() if model.backend.callers >= callers else Lock()
 
         def produce(bench: BenchmarkSet, item: Item, pair: Pair) -> Result:
             notices: list[str] = []
-            pixels: Pixels = np.concatenate(list(model.strips(pair.lr, notice=notices.append)), dtype=np.float32)
+            with turn:
+                strips = list(model.strips(pair.lr, notice=notices.append))
+            pixels: Pixels = np.concatenate(strips, dtype=np.float32)
             return Result(pixels, "; ".join(dict.fromkeys(notices)))
 
         return produce
@@ -193,7 +197,7 @@ class ReadyMade:
                     digest.update(line.encode("utf-8", "backslashreplace"))  # a name may hold bytes that are no text
         return digest.hexdigest()
 
-    def ready(self) -> Produce:
+    def ready(self, callers: int) -> Produce:
         """See :class:`Method`."""
         return self._read
 

@@ -17,7 +17,11 @@ OVERFLOW = 16.0
 
 
 class Backend(Protocol):
-    """A network, ready to run on one device. It serves one caller at a time."""
+    """A network, ready to run on one device."""
+
+    @property
+    def callers(self) -> int:
+        """Threads that may call it at once."""
 
     @property
     def name(self) -> str:
@@ -38,7 +42,7 @@ class Backend(Protocol):
     def run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map N×H×W×3 RGB in [0,1] to N×sH×sW×3 RGB, near [0,1], not clipped; float32.
 
-        The result is valid until the next call, which may overwrite it.
+        For a single caller the result is valid until the next call, which may overwrite it.
 
         Raises
         ------
@@ -50,14 +54,14 @@ class Backend(Protocol):
         """The same network on the same device, in float32 throughout."""
 
 
-def _openvino(graph: Path) -> Backend:
+def _openvino(graph: Path, callers: int) -> Backend:
     from superfine.engine.backends.openvino import OpenVino
 
-    return OpenVino(graph)
+    return OpenVino(graph, callers=callers)
 
 
-def _torch(device: str) -> Callable[[Path], Backend]:
-    def open_torch(graph: Path) -> Backend:
+def _torch(device: str) -> Callable[[Path, int], Backend]:
+    def open_torch(graph: Path, callers: int) -> Backend:
         for package in ("torch", "onnx"):
             if find_spec(package) is None:
                 raise UserError(
@@ -70,13 +74,13 @@ def _torch(device: str) -> Callable[[Path], Backend]:
     return open_torch
 
 
-def _auto(graph: Path) -> Backend:
+def _auto(graph: Path, callers: int) -> Backend:
     if _may_have_gpu() and find_spec("torch") and find_spec("onnx"):
         from superfine.engine.backends.torch import Torch, gpu
 
         if device := gpu():
             return Torch(graph, device)
-    return _openvino(graph)
+    return _openvino(graph, callers)
 
 
 def _may_have_gpu() -> bool:
@@ -91,7 +95,7 @@ def _may_have_gpu() -> bool:
     return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {
+BACKENDS: dict[str, Callable[[Path, int], Backend]] = {
     "auto": _auto,
     "cpu": _openvino,
     "torch": _torch("torch"),
@@ -103,7 +107,7 @@ BACKENDS: dict[str, Callable[[Path], Backend]] = {
 is OpenVINO; ``torch`` is torch's best device."""
 
 
-def open_backend(graph: Path, device: str) -> Backend:
+def open_backend(graph: Path, device: str, callers: int = 1) -> Backend:
     """Ready a network for a device.
 
     Parameters
@@ -112,6 +116,8 @@ def open_backend(graph: Path, device: str) -> Backend:
         An ONNX graph with its weights; not needed any more when this returns.
     device
         A key of ``BACKENDS``.
+    callers
+        Threads that will call it at once. Torch's serve one all the same.
 
     Raises
     ------
@@ -120,4 +126,4 @@ def open_backend(graph: Path, device: str) -> Backend:
     """
     if device not in BACKENDS:
         raise UserError(f"device {device}: unknown; choose one of {', '.join(BACKENDS)}")
-    return BACKENDS[device](graph)
+    return BACKENDS[device](graph, callers)

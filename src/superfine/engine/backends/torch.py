@@ -36,6 +36,7 @@ class Torch:
     """
 
     name = "torch"
+    callers = 1
 
     def __init__(self, graph: Path, device: str) -> None:
         """``device`` is ``cuda``, ``mps``, ``torch:cpu``, or ``torch`` for the best of these.
