@@ -56,7 +56,8 @@ def main() -> None:
     for text in arguments.models:
         path, dial = zoo.find_with_dial(text)
         model = superfine.load(path, dial=parse_dial(dial or "0"))
-        models[model.card.name + (f":{dial}" if dial else "")] = model
+        name = model.card.name + (f":{dial}" if dial else "")
+        models[text if name in models else name] = model
     rows = []
     for number, crop in enumerate(arguments.crops):
         name, top, left = crop.split(":")

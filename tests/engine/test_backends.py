@@ -293,6 +293,7 @@ def test_a_window_fits_the_memory(srresnet: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("superfine.engine.backends.openvino.MEMORY", 10**6)
     for precision, size in (("bf16", 2), ("f32", 4)):
         assert OpenVino(graph, precision).area == pytest.approx(10**6 / (size * 256), rel=0.3)
+    assert OpenVino(graph, "bf16").in_float32().area == OpenVino(graph, "f32").area
 
 
 NO_MEMORY = {

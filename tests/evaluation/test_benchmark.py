@@ -4,6 +4,7 @@ import dataclasses
 import math
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -189,6 +190,57 @@ def test_pictures_wait_for_room(bench: BenchmarkSet, tmp_path: Path, monkeypatch
     assert set(method.at_once) == {1}
     monkeypatch.undo()
     assert alone == run(Interpolation("bicubic"), bench, Cache(tmp_path / "b"), jobs=4)
+
+
+def test_a_stopped_run_begins_nothing_more(bench: BenchmarkSet, known: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though others wait already for their turn: the first picture stops it, the second is under way."""
+    stopped = threading.Event()
+    monkeypatch.setattr(benchmark, "Event", lambda: stopped)
+    monkeypatch.setattr(benchmark, "SIDE_BY_SIDE", 1)
+    given: list[str] = []
+
+    class Stopping(Interpolation):
+        def ready(self, callers: int) -> Produce:
+            produce = super().ready(callers)
+
+            def stopping(bench: BenchmarkSet, item: Item, pair: Pair) -> Result:
+                given.append(item.name)
+                if len(given) == 1:
+                    raise KeyboardInterrupt
+                assert stopped.wait(60)
+                return produce(bench, item, pair)
+
+            return stopping
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate([Stopping("bicubic")], [bench], known=known, jobs=4)
+    assert 1 <= len(given) <= 2
+
+
+def test_pictures_that_fail_are_let_go(tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "set").mkdir()
+    for i in range(12):
+        write_noise(tmp_path / "set" / f"{i}.png", 32, 32, 1)
+        write_noise(tmp_path / "theirs" / f"{i}.png", 16, 16, 1)
+    seen: list[weakref.ref[object]] = []
+
+    class Watching(BenchmarkSet):
+        def pair(self, item: Item) -> Pair:
+            pair = super().pair(item)
+            seen.append(weakref.ref(pair.hr))
+            return pair
+
+    whole = open_set(tmp_path / "set", 4)
+    watched = Watching(whole.name, whole.scale, whole.items)
+    alive: list[int] = []
+
+    def count(done: int, total: int) -> None:
+        alive.append(sum(ref() is not None for ref in seen))
+
+    (score,) = evaluate(open_methods([str(tmp_path / "theirs")]), [watched], known=known, jobs=2, progress=count).scores
+    assert len(score.failed) == 12
+    assert max(alive) <= 4
 
 
 def test_two_at_once_find_the_same(bench: BenchmarkSet, tmp_path: Path) -> None:

@@ -155,6 +155,13 @@ def test_each_pair_of_variants_has_a_row(tmp_path: Path, photo: Path, labels: li
     np.testing.assert_array_equal(panel(made.sheet.pixels, 2, 1), expected)
 
 
+def test_variants_in_no_pair_have_a_panel_beside_the_others(tmp_path: Path, photo: Path, labels: list[str]) -> None:
+    folder = model(tmp_path / "three", "fidelity", "photo-fidelity", "photo-texture")
+    compare(photo, [str(folder)], dials=(0, 1), device="cpu")
+    name = f"three ({folder})"
+    assert labels[3:] == [f"{name}\nfidelity", f"{name}\ndial photo-0", f"{name}\ndial photo-1"]
+
+
 def test_models_of_several_scales(tmp_path: Path, plain: Path, photo: Path, labels: list[str]) -> None:
     double, triple = (model(tmp_path / f"x{scale}", "fidelity", scale=scale) for scale in (2, 3))
     made = compare(photo, [str(plain), str(double), str(triple)], crop=BOX, device="cpu")

@@ -85,6 +85,22 @@ def test_the_hash_is_that_of_the_weights(dialled: Path) -> None:
     assert len({bundled, texture, mixed}) == 3
 
 
+def test_an_end_of_the_dial_is_its_variant(dialled: Path) -> None:
+    given = [f"{dialled}:{dial}" for dial in ("0", "fidelity", "0.5", "1", "texture")]
+    variants = [method.variant for method in open_methods(given) if isinstance(method, Network)]
+    assert variants == ["fidelity", "fidelity", None, "texture", "texture"]
+
+
+def test_where_the_dial_stands_is_no_part_of_the_hash(dialled: Path, tmp_path: Path) -> None:
+    folder = open_model(dialled)
+    weights = {name: folder.weights(name) for name in folder.card.variants}
+    turned = write_model(
+        tmp_path / "turned", dataclasses.replace(folder.card, dial="0.5"), folder.read(GRAPH), weights
+    ).path
+    methods = open_methods([f"{dialled}:0", f"{turned}:0"])
+    assert methods[0].hash(()) == methods[1].hash(())
+
+
 def test_the_hash_is_that_of_all_the_results_depend_on(dialled: Path, tmp_path: Path) -> None:
     folder = open_model(dialled)
     weights = {name: folder.weights(name) for name in folder.card.variants}

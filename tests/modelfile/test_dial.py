@@ -14,11 +14,11 @@ ALL = ("fidelity", "texture", "photo-fidelity", "photo-texture", "v-2")
     [
         ("0", ("fidelity", "fidelity", 0.0)),
         ("0.25", ("fidelity", "texture", 0.25)),
-        ("1", ("fidelity", "texture", 1.0)),
+        ("1", ("texture", "texture", 0.0)),
         ("texture", ("texture", "texture", 0.0)),
         ("photo-0", ("photo-fidelity", "photo-fidelity", 0.0)),
         ("photo-0.4", ("photo-fidelity", "photo-texture", 0.4)),
-        ("photo-1", ("photo-fidelity", "photo-texture", 1.0)),
+        ("photo-1", ("photo-texture", "photo-texture", 0.0)),
         ("photo-texture", ("photo-texture", "photo-texture", 0.0)),
         ("v-2", ("v-2", "v-2", 0.0)),
     ],
@@ -57,6 +57,7 @@ def test_pairs() -> None:
     assert pairs(ALL) == ["", "photo-"]
     assert pairs(["fidelity"]) == pairs(["texture"]) == pairs(["photo-texture", "fidelity"]) == []
     assert pairs(["plain", "texture"]) == [""]
+    assert pairs(["photo_fidelity", "photo_texture", "myfidelity", "mytexture"]) == []
 
 
 def test_position() -> None:

@@ -112,6 +112,18 @@ def test_ctrl_c_keeps_the_step_at_hand(small_pack: Pack, small_recipe: PixelReci
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_run_from_before_a_setting_existed_goes_on(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
+) -> None:
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
+    description = json.loads((run.path / "run.json").read_text())
+    del description["recipe"]["consistency"]
+    (run.path / "run.json").write_text(json.dumps(description))
+    with pytest.raises(UserError, match="holds a run with another recipe"):
+        train("small", replace(small_recipe, consistency=1.0), small_pack, run.path)
+    assert train("small", small_recipe, small_pack, run.path).finished
+
+
 def test_a_time_budget_pauses_with_a_checkpoint(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
     run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
     assert not run.finished

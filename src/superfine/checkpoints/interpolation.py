@@ -72,7 +72,7 @@ def interpolate(
         radius=card.radius,
         halo=None if a_halo is None or b_halo is None else max(a_halo, b_halo),
         multiple=card.multiple,
-        precision=card.precision,
+        precision="f32" if "f32" in (card.precision, second.model.card.precision) else "auto",
         variants={place: Variant(there.file, description, training)},
         licence=licence or " and ".join(licences),
     )

@@ -91,6 +91,9 @@ def write_variant(
         _same_network(before, architecture, config)
     variants = before.card.variants if before else {}
     order = sorted({**variants, variant: None}, key=lambda key: key != "fidelity")
+    if dial is None:
+        dial = before.card.dial if before else "0"
+    mixture(parse_dial(dial), order, str(out))
     entry = Variant(f"{variant}.safetensors", description, dict(training))
     first = entry.file if order[0] == variant else variants[order[0]].file
     graph = export_graph(folded, first, offsets(weights))
@@ -113,11 +116,10 @@ def write_variant(
         halo=halo,
         multiple=getattr(folded, "multiple", 1),
         precision=getattr(folded, "precision", "auto"),
-        dial=dial or (before.card.dial if before else "0"),
+        dial=dial,
         variants={key: variants[key] for key in order},
         licence=licence or (before.card.licence if before else "unstated"),
     )
-    mixture(parse_dial(card.dial), card.variants, str(out))
     return write_model(out, card, graph, {key: tensors[key] for key in order})
 
 

@@ -186,7 +186,7 @@ class Model:
                 f"device {self.backend.device}: no memory for {plan.window_width} × {plan.window_height} pixels, which is what "
                 f"{self.card.name} sees for its smallest tile; use another --device, or close other programs"
             )
-        self._too_large = plan.area
+        self._too_large = min(self._too_large, plan.area)
         notice(
             f"{self.backend.device} has no memory for {plan.window_width} × {plan.window_height} pixels at once; going on with "
             f"{smaller.window_width} × {smaller.window_height}"

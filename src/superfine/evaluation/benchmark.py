@@ -5,13 +5,14 @@ import platform
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache as cached
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import BoundedSemaphore, Condition, Lock
+from threading import BoundedSemaphore, Condition, Event, Lock
 
 from superfine.cores import cores
 from superfine.errors import UserError
@@ -111,8 +112,9 @@ def evaluate(
                 hashes[method.name], found = run.method(method, sets)
                 scores += found
         except BaseException:
+            run.stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            raise  # and what is begun is still measured and kept
+            raise  # and what is enlarged is still measured and kept
     return replace(blank, scores=tuple(scores), hashes=hashes)
 
 
@@ -143,18 +145,25 @@ class _Room:
                 self._changed.notify_all()
 
 
-class _NoScoreError(Exception):
-    """Why a picture has no score, while others may have; what is wrong with all of them stays a UserError."""
-
-
 class _Producer:
-    """A method that is made ready when it is first needed, for as many pictures at once as their size allows."""
+    """A method that is made ready when it is first needed, for as many pictures at once as their size allows.
 
-    def __init__(self, method: Method, sets: Sequence[BenchmarkSet], jobs: int, ruler: Ruler) -> None:
-        self._method, self._sets, self._jobs, self._ruler = method, sets, jobs, ruler
+    ``alone`` makes it ready for a single one; ``before`` is called first.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        sets: Sequence[BenchmarkSet],
+        jobs: int,
+        alone: Callable[[], Produce],
+        before: Callable[[], None],
+    ) -> None:
+        self._method, self._sets, self._jobs = method, sets, jobs
+        self._alone, self._before = alone, before
         self._lock = Lock()
         self._produce: Produce | None = None
-        self._error: UserError | None = None
+        self._error: Exception | None = None
         self._places = BoundedSemaphore(1)
 
     def ready(self) -> None:
@@ -167,9 +176,9 @@ class _Producer:
             largest = max(_pixels(item) for bench in self._sets for item in bench.items)
             at_once = max(1, min(self._jobs, SIDE_BY_SIDE // max(1, largest)))
             try:
-                self._ruler.try_networks()
-                self._produce = self._method.ready(at_once)
-            except UserError as error:
+                self._before()
+                self._produce = self._alone() if at_once == 1 else self._method.ready(at_once)
+            except Exception as error:
                 self._error = error
                 raise
             self._places = BoundedSemaphore(at_once)
@@ -190,25 +199,28 @@ class _Run:
     ) -> None:
         self.evaluation, self.ruler, self.cache, self.keep = evaluation, ruler, cache, keep
         self.pool, self.jobs = pool, jobs
-        self.room = _Room()
+        self.room, self.stopped = _Room(), Event()
+        self.try_networks = cached(ruler.try_networks)
         self.progress: Callable[[int], None] = lambda done: None
         self.done = 0
 
     def method(self, method: Method, sets: Sequence[BenchmarkSet]) -> tuple[str, list[Score]]:
         """The hash of a method, and its scores. Its network is loaded when first needed, and let go at the end."""
-        producer = _Producer(method, sets, self.jobs, self.ruler)
-        return method.hash(sets), [self._score(method, bench, producer) for bench in sets]
+        alone = cached(partial(method.ready, 1))
+        producer = _Producer(method, sets, self.jobs, alone, self.try_networks)
+        return method.hash(sets), [self._score(method, bench, alone, producer) for bench in sets]
 
-    def _score(self, method: Method, bench: BenchmarkSet, producer: "_Producer") -> Score:
-        seconds = self._seconds_per_megapixel(method, bench) if self.keep and method.computes else None
+    def _score(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce], producer: _Producer) -> Score:
+        seconds = self._seconds_per_megapixel(method, bench, alone) if self.keep and method.computes else None
         entries: dict[str, Entry] = {}
         notes: dict[str, str] = {}
         tasks = {self.pool.submit(self._picture, method, bench, item, producer): item for item in bench.items}
         for task in as_completed(tasks):
-            try:
-                entries[tasks[task].name] = task.result()
-            except _NoScoreError as problem:
-                notes[tasks[task].name] = str(problem)
+            name, found = tasks[task].name, task.result()
+            if isinstance(found, str):
+                notes[name] = found
+            else:
+                entries[name] = found
             self.done += 1
             self.progress(self.done)
 
@@ -229,8 +241,8 @@ class _Run:
             seconds_per_megapixel=seconds,
         )
 
-    def _picture(self, method: Method, bench: BenchmarkSet, item: Item, producer: "_Producer") -> Entry:
-        """What is known of a picture, or found out; it is decoded only where something is missing."""
+    def _picture(self, method: Method, bench: BenchmarkSet, item: Item, producer: _Producer) -> Entry | str:
+        """What is known of a picture, or found out; or why it has no score. It is decoded only where something is missing."""
         try:
             hr, lr = bench.fingerprint(item)
             name = key(
@@ -245,16 +257,24 @@ class _Run:
             if not self.ruler.missing(entry) and self._is_kept(method.name, bench, item, entry):
                 return entry
         except UserError as error:
-            raise _NoScoreError(str(error)) from None
-        producer.ready()
+            return str(error)
+        self._go_on()
+        producer.ready()  # what is wrong with it is wrong with all pictures
         try:
             with self.room.for_pixels(_pixels(item)):
+                self._go_on()
                 pair = bench.pair(item)
                 with producer.turn() as produce:
+                    self._go_on()
                     result = produce(bench, item, pair)
                 return self._finish(method, bench, item, pair, name, entry, result)
         except UserError as error:
-            raise _NoScoreError(str(error)) from None
+            return str(error)
+
+    def _go_on(self) -> None:
+        """Begin nothing more once the evaluation is stopped."""
+        if self.stopped.is_set():
+            raise CancelledError
 
     def _finish(
         self,
@@ -290,10 +310,11 @@ class _Run:
             entries = {kind: self.cache.read(name) or Entry() for kind, name in names.items()}
             if all(self._is_kept(kind, bench, item, entry) for kind, entry in entries.items()):
                 return
-            pair = bench.pair(item)
-            for kind, pixels in (("HR", pair.hr), ("LR", pair.lr)):
-                digest = self._write(bench, kind, item, pixels, pair.grey)
-                self.cache.write(names[kind], Entry(png=digest))
+            with self.room.for_pixels(_pixels(item)):
+                pair = bench.pair(item)
+                for kind, pixels in (("HR", pair.hr), ("LR", pair.lr)):
+                    digest = self._write(bench, kind, item, pixels, pair.grey)
+                    self.cache.write(names[kind], Entry(png=digest))
         except UserError:
             return
 
@@ -310,7 +331,7 @@ class _Run:
         write(Picture(pixels, grey=grey), file)
         return sha256(file)
 
-    def _seconds_per_megapixel(self, method: Method, bench: BenchmarkSet) -> float | None:
+    def _seconds_per_megapixel(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce]) -> float | None:
         """Of the set's picture of middling size: the faster of two runs after a first one, while nothing else runs here."""
         usable = [item for item in bench.items if not item.problem and item.hr is not None]
         try:
@@ -331,7 +352,7 @@ class _Run:
             pair = bench.pair(item)
         except (UserError, IndexError):
             return None  # told with the scores
-        produce = method.ready(1)
+        produce = alone()
         try:
             taken = [_timed(produce, bench, item, pair)]
             if taken[0] < WARM:

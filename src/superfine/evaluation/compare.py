@@ -16,7 +16,7 @@ from superfine.errors import UserError
 from superfine.evaluation.figures.crops import Box, most_detailed
 from superfine.images import Metadata, Picture, imresize, read
 from superfine.modelfile import Card, open_model
-from superfine.modelfile.dial import pairs
+from superfine.modelfile.dial import TEXTURED, mixture, pairs
 
 Pixels = NDArray[np.float32]
 
@@ -70,7 +70,7 @@ def compare(
     """Enlarge a crop of ``photo`` by each model at each position of its dial, and lay the results side by side.
 
     A model with the variants ``fidelity`` and ``texture`` has a row of its own, a panel for each position of the dial, and so
-    have ``photo-fidelity`` and ``photo-texture``. Of any other model each variant has a panel. Beside them stand the photograph
+    have ``photo-fidelity`` and ``photo-texture``. Any other variant has a panel. Beside them stand the photograph
     with the crop's frame, the crop itself with its pixels repeated, and MATLAB's bicubic. Only the crop and the receptive field
     around it are computed; the panels are what enlarging the whole photograph gives there. Panels of models of a smaller scale
     than the largest are enlarged to its size: pixels repeated where that is a whole factor, else by bicubic.
@@ -116,10 +116,10 @@ def compare(
             panels.append(Panel(_label(name, cards[name], position, scale), _fitted(model, picture, crop, scale)))
             done += 1
             progress(done, total)
-        if pairs(cards[name].variants):
-            rows.append(panels)
-        else:
+        if positions[0] in cards[name].variants:
             rows[0] += panels
+        else:
+            rows.append(panels)
     sheet = _sheet(rows, max(COLUMNS, len(dials) if len(rows) > 1 else 0))
     profile = Metadata(icc=picture.metadata.icc)
     return Comparison(Picture(sheet, grey=picture.grey, metadata=profile), crop, total)
@@ -147,18 +147,24 @@ def enlarged(model: Model, pixels: Pixels, crop: Box) -> Pixels:
 
 
 def _settings(card: Card, dials: Sequence[float]) -> list[list[float | str]]:
-    """For each pair of variants the positions of the dial; without any, the names of the variants."""
+    """For each pair of variants the positions of the dial; and the names of the variants that are in no pair."""
     words = pairs(card.variants)
-    if not words:
-        return [list(card.variants)]
-    return [[f"{word}{value:g}" if word else value for value in dials] for word in words]
+    rows: list[list[float | str]] = [[f"{word}{value:g}" if word else value for value in dials] for word in words]
+    others: list[float | str] = [name for name in card.variants if not any(name in _ends(word, card) for word in words)]
+    return [*rows, others] if others else rows
+
+
+def _ends(word: str, card: Card) -> tuple[str, str]:
+    """The two variants of a pair."""
+    first, _, _ = mixture(f"{word}0" if word else 0.0, card.variants, card.name)
+    return first, word + TEXTURED
 
 
 def _label(name: str, card: Card, position: float | str, scale: int) -> str:
     label = name if name == card.name else f"{card.name} ({name})"
     if not isinstance(position, str):
         label += f"\ndial {position:g}"
-    elif pairs(card.variants):
+    elif position not in card.variants:
         label += f"\ndial {position}"
     elif len(card.variants) > 1:
         label += f"\n{position}"

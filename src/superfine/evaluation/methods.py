@@ -37,7 +37,7 @@ RESERVED = ("HR", "LR")
 """What the folders of the originals and their twins are called, beside those of the methods."""
 
 
-BESIDE_RESULTS = ("name", "licence", "variants", "files")
+BESIDE_RESULTS = ("name", "licence", "variants", "files", "dial")
 """What of a card changes no result; of the files, the ones in use are hashed by themselves."""
 
 

@@ -31,7 +31,7 @@ def position(dial: float | str) -> tuple[str, float] | None:
 
 def pairs(variants: Collection[str]) -> list[str]:
     """What the names of each pair begin with; the pair of ``texture`` has any first variant as its other end."""
-    words = [name.removesuffix(TEXTURED) for name in variants if name.endswith(TEXTURED)]
+    words = [name.removesuffix(TEXTURED) for name in variants if name == TEXTURED or name.endswith(f"-{TEXTURED}")]
     return [word for word in words if len(variants) > 1 and (not word or word + FAITHFUL in variants)]
 
 
@@ -61,4 +61,4 @@ def mixture(dial: float | str, variants: Collection[str], where: str) -> tuple[s
         return start, start, 0.0
     if end not in variants or start == end:
         raise UserError(f"dial {dial}: {where} has only {named}, nothing to turn to; leave it at {word}0")
-    return start, end, value
+    return (end, end, 0.0) if value == 1 else (start, end, value)

@@ -120,6 +120,8 @@ class PixelRecipe:
                 f"consistency: holds for MATLAB's bicubic alone, not for {self.degradation}; leave it at 0, or the "
                 f"degradation at {PACK}"
             )
+        if self.consistency and self.patch < 5:
+            raise UserError(f"patch: {self.patch}, but consistency leaves out two pixels at each edge; give 5 or more")
         if not 0.0 <= self.average < 1.0:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
         if len(self.betas) != 2:
@@ -164,8 +166,8 @@ _VGG54 = Content(weight=1.0, layers=("54",))
 _ESRGAN = Content(weight=1.0, before_activation=True, distance="l1", reduction="mean", rescale=1.0)
 _HALVED = Schedule(kind="step", rate=1e-4, milestones=(0.125, 0.25, 0.5, 0.75))
 
-# The small network for everyday use. Ours, no paper's: L1 for PSNR, then L1 with early VGG features, a U-Net that judges each
-# pixel, and consistency with what was enlarged. VGG's later layers are left to judge the result.
+# The small network for everyday use. Ours, no paper's: L1 for PSNR, then L1 with early VGG features, a discriminator, and
+# consistency with what was enlarged. VGG's later layers are left to judge the result.
 _FIDELITY = PixelRecipe(CompactConfig(), optimiser="muon", schedule=Schedule(rate=2e-3, warmup=200))
 _TEXTURE = AdversarialRecipe(
     CompactConfig(),
@@ -174,11 +176,11 @@ _TEXTURE = AdversarialRecipe(
     consistency=1.0,
     steps=50_000,
     batch=8,
-    patch=32,
+    patch=24,
     schedule=Schedule(rate=2e-4, warmup=100),
-    discriminator=UNetDiscriminatorConfig(channels=16),
+    discriminator=SRGANDiscriminatorConfig(channels=32, crop=None),
     adversarial="relativistic",
-    adversarial_weight=0.05,
+    adversarial_weight=5e-3,
 )
 
 RECIPES: dict[str, PixelRecipe] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from superfine.data import Pack
 from superfine.errors import UserError
 from superfine.files import whole_file
-from superfine.training.recipes import PixelRecipe
+from superfine.training.recipes import AdversarialRecipe, PixelRecipe
 from superfine.version import __version__
 
 FILE = "run.json"
@@ -62,7 +62,10 @@ class Run:
 
     @staticmethod
     def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-        differing = [key for key in IDENTITY if found.get(key) != wanted[key]]
+        # A run that began before a setting existed had its default.
+        defaults = {entry.name: entry.default for entry in fields(AdversarialRecipe)}
+        recipe = {key: found.get("recipe", {}).get(key, defaults.get(key)) for key in wanted["recipe"]}
+        differing = [key for key in IDENTITY if {**found, "recipe": recipe}.get(key) != wanted[key]]
         if found.get("data", {}).get("sha256") != wanted["data"]["sha256"]:
             differing.append("data")
         if differing:

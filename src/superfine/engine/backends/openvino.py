@@ -52,7 +52,7 @@ class OpenVino:
         self.precision = precision
         self.callers = callers
         self._model = _channels_last(_float32_tail(model))
-        self.area = min(LARGEST_AREA, int(MEMORY / _bytes_per_pixel(self._model, 2 if precision == "bf16" else 4)))
+        self.area = self._area()
         self._networks: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
         self._lock = Lock()
 
@@ -61,7 +61,8 @@ class OpenVino:
         try:
             network = self._compiled(windows.shape)
             # One that another caller is not using at this moment.
-            request = network.idle.pop() if network.idle else network.model.create_infer_request()
+            with self._lock:
+                request = network.idle.pop() if network.idle else network.model.create_infer_request()
             result = request.infer([np.ascontiguousarray(windows)], share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             if not any(sign in str(error) for sign in _NO_MEMORY):
@@ -87,7 +88,11 @@ class OpenVino:
         """See :class:`superfine.engine.backends.Backend`."""
         other = object.__new__(OpenVino)
         other.__dict__ |= self.__dict__ | {"precision": "f32", "_networks": OrderedDict(), "_lock": Lock()}
+        other.area = other._area()
         return other
+
+    def _area(self) -> int:
+        return min(LARGEST_AREA, int(MEMORY / _bytes_per_pixel(self._model, 2 if self.precision == "bf16" else 4)))
 
     def _compile(self, shape: tuple[int, ...]) -> ov.CompiledModel:
         model = self._model.clone()
