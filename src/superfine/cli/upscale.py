@@ -83,12 +83,12 @@ def upscale(
     where = "beside the originals" if output is None else f"in {output}"
     if len(jobs) == 1:
         where = f"in {jobs[0].target}"
-    backend = loaded.backend
+    backend, stands = loaded.backend, loaded.dial if isinstance(loaded.dial, str) else f"{loaded.dial:g}"
     others = [(summary.skipped, "skipped"), (summary.refused, "refused"), (summary.failed, "failed")]
     summed = (
         f"{summary.done} of {len(jobs)} enlarged {loaded.scale} times, {where}, "
         + "".join(f"{count} {what}, " for count, what in others if count)
-        + f"by {loaded.card.name} (dial {loaded.dial}, {backend.name} {backend.device} {backend.precision}), "
+        + f"by {loaded.card.name} (dial {stands}, {backend.name} {backend.device} {backend.precision}), "
         f"{time.monotonic() - begun:.1f} s"
     )
     print(one_line(summed))
