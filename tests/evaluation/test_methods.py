@@ -26,7 +26,8 @@ def dialled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = bundled.weights("fidelity")
     halved = {name: (tensor / 2).astype(np.float16) for name, tensor in weights.items()}
     texture = Variant("texture.safetensors", training={"name": "esrgan"})
-    card = dataclasses.replace(bundled.card, variants=bundled.card.variants | {"texture": texture})
+    variants = {"fidelity": bundled.card.variants["fidelity"], "texture": texture}
+    card = dataclasses.replace(bundled.card, variants=variants)
     folder = tmp_path_factory.mktemp("models") / "two"
     write_model(folder, card, bundled.read(GRAPH), {"fidelity": weights, "texture": halved})
     return folder
