@@ -57,7 +57,7 @@ class SRCNN(nn.Module):
     the size stays.
 
     ``precision`` "f32": the luma itself passes through the layers, not a correction of it, and bfloat16 would round it to 8
-    bits at each of them. Measured on Set5: 0.02 dB.
+    bits at each of them. Measured on Set5: 0.03 dB.
     """
 
     precision = "f32"
