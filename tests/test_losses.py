@@ -11,7 +11,15 @@ from torch import Tensor
 from superfine import losses
 from superfine.errors import UserError
 from superfine.images import imresize
-from superfine.losses import ADVERSARIAL_LOSSES, PIXEL_LOSSES, SRGAN_RESCALE, consistency, content, total_variation
+from superfine.losses import (
+    ADVERSARIAL_LOSSES,
+    PIXEL_LOSSES,
+    SRGAN_RESCALE,
+    consistency,
+    content,
+    gradient_penalty,
+    total_variation,
+)
 from superfine.networks.compact import Compact, CompactConfig
 from superfine.networks.features import load_features
 
@@ -175,6 +183,12 @@ REAL, FAKE = torch.tensor([[1.0], [3.0]]), torch.tensor([[-2.0], [1.0]])
             -(math.log(sigmoid(1.5)) + math.log(sigmoid(3.5))) / 2
             - (math.log(1 - sigmoid(-4)) + math.log(1 - sigmoid(-1))) / 2,
         ),
+        (
+            # Each photograph beside its own result: 1 and −2, 3 and 1.
+            "paired",
+            -(math.log(sigmoid(-3)) + math.log(sigmoid(-2))) / 2,
+            -(math.log(sigmoid(3)) + math.log(sigmoid(2))) / 2,
+        ),
     ],
 )
 def test_adversarial_losses_by_hand(name: str, generator: float, discriminator: float) -> None:
@@ -183,6 +197,38 @@ def test_adversarial_losses_by_hand(name: str, generator: float, discriminator: 
     assert loss.discriminator(REAL, FAKE).item() == pytest.approx(discriminator, rel=1e-5)
     if not loss.relative:
         assert loss.generator(None, FAKE).item() == pytest.approx(generator, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_real"),
+    [
+        ("vanilla", (sigmoid(1) + sigmoid(3)) / 2),
+        ("relativistic", (sigmoid(1.5) + sigmoid(3.5)) / 2),
+        ("paired", (sigmoid(3) + sigmoid(2)) / 2),
+    ],
+)
+def test_the_discriminators_probability_by_hand(name: str, of_real: float) -> None:
+    assert ADVERSARIAL_LOSSES[name].probability(REAL, FAKE).mean().item() == pytest.approx(of_real, rel=1e-5)
+
+
+def test_what_a_pair_has_in_common_cancels() -> None:
+    content_of_pictures = torch.tensor([[50.0], [-70.0]])
+    for side in (ADVERSARIAL_LOSSES["paired"].generator, ADVERSARIAL_LOSSES["paired"].discriminator):
+        torch.testing.assert_close(side(REAL + content_of_pictures, FAKE + content_of_pictures), side(REAL, FAKE))
+
+
+@pytest.mark.parametrize("patches", [1, 6])
+def test_the_gradient_penalty_by_hand(patches: int) -> None:
+    # C(x) = Σ wₓ x², the same for each of the patches: ∇ Σ C = P · 2 w x, so ½ mean over 2 pictures of |P · 2 w x|² / P.
+    x = torch.tensor([[1.0, 2.0], [3.0, 0.0]]).reshape(2, 2, 1, 1).requires_grad_()
+    w = torch.tensor([0.5, 1.0]).reshape(1, 2, 1, 1).requires_grad_()
+    logits = (w * x.square()).sum(1, keepdim=True).expand(2, 1, 1, patches)
+    penalty = gradient_penalty(logits, x)
+    assert penalty.item() == pytest.approx(0.5 * patches * ((1 + 16) + 9) / 2)
+    # And its gradient is that of a gradient: d/dw of ½ P · mean Σ (2 w x)².
+    penalty.backward()
+    expected = [patches * 0.5 * 4 * (1 + 9) / 2, patches * 1.0 * 4 * 4 / 2]
+    torch.testing.assert_close(w.grad.flatten(), torch.tensor(expected))
 
 
 def doubles(*shape: int) -> Tensor:
@@ -233,7 +279,7 @@ def test_the_relativistic_generator_learns_from_both_terms() -> None:
     torch.testing.assert_close(again.grad, fake.grad)
 
 
-@pytest.mark.parametrize("name", ["vanilla", "relativistic"])
+@pytest.mark.parametrize("name", ["vanilla", "relativistic", "paired"])
 @pytest.mark.parametrize("size", [1e3, 1e30])
 def test_large_logits_neither_overflow_nor_lose_their_gradient(name: str, size: float) -> None:
     loss = ADVERSARIAL_LOSSES[name]
@@ -248,4 +294,4 @@ def test_large_logits_neither_overflow_nor_lose_their_gradient(name: str, size: 
     # The generator that is fully seen through has the whole gradient: log(1 − D) would leave it none.
     fake = torch.full((2, 1), -size, requires_grad=True)
     loss.generator(torch.full((2, 1), size), fake).backward()
-    assert fake.grad.sum().item() == pytest.approx(-1 if name == "vanilla" else -2)
+    assert fake.grad.sum().item() == pytest.approx(-2 if name == "relativistic" else -1)

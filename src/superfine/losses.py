@@ -208,18 +208,57 @@ def relativistic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
     return F.softplus(real - fake.mean()).mean() + F.softplus(real.mean() - fake).mean()
 
 
+def paired_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """``−mean log σ(C(real) − C(fake))``: each photograph against what was made of itself, at each place.
+
+    The relativistic pairing GAN (Jolicoeur-Martineau 2018, §4.1; Huang et al. 2024, "The GAN is dead; long live the GAN!",
+    Eq. 2). In super-resolution a pair has the same content, which the difference then cancels: what is left is how real it
+    looks. The relativistic average compares with other pictures, whose content is another.
+    """
+    return F.softplus(fake - real).mean()
+
+
+def paired_generator(real: Tensor | None, fake: Tensor) -> Tensor:
+    """``−mean log σ(C(fake) − C(real))``: :func:`paired_discriminator` with the labels swapped."""
+    assert real is not None, "the paired loss compares with photographs"
+    return F.softplus(real - fake).mean()
+
+
+def gradient_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
+    """``½ E ‖∇ Σ C(x)‖² / P``, P the number of logits of a picture: R1, of the gradient with respect to ``pictures``.
+
+    Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", Eq. 9, on photographs. The division makes
+    it independent of the crop where there is a logit for each patch. ``logits`` N×… were computed from ``pictures``, N×C×H×W,
+    which require gradients; the result has a gradient of its own.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
+    return 0.5 * gradient.square().sum() / logits.numel()
+
+
 @dataclass(frozen=True)
 class Adversarial:
-    """The two sides of an adversarial loss; ``relative`` tells that the generator's side needs the logits of photographs."""
+    """The two sides of an adversarial loss; ``relative`` tells that the generator's side needs the logits of photographs.
+
+    ``probability`` is the discriminator's, of the first of two sets of logits belonging to photographs if the others do not.
+    """
 
     generator: Callable[[Tensor | None, Tensor], Tensor]
     discriminator: Callable[[Tensor, Tensor], Tensor]
     relative: bool = False
+    probability: Callable[[Tensor, Tensor], Tensor] = lambda logits, others: logits.sigmoid()
 
 
 ADVERSARIAL_LOSSES: dict[str, Adversarial] = {
     "vanilla": Adversarial(vanilla_generator, vanilla_discriminator),
     "least-squares": Adversarial(least_squares_generator, least_squares_discriminator),
     "hinge": Adversarial(hinge_generator, hinge_discriminator),
-    "relativistic": Adversarial(relativistic_generator, relativistic_discriminator, relative=True),
+    "relativistic": Adversarial(
+        relativistic_generator,
+        relativistic_discriminator,
+        True,
+        lambda logits, others: (logits - others.mean()).sigmoid(),
+    ),
+    "paired": Adversarial(
+        paired_generator, paired_discriminator, True, lambda logits, others: (logits - others).sigmoid()
+    ),
 }

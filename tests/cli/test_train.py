@@ -41,6 +41,7 @@ def test_photographs_to_a_finished_run(
             "2",
         ),
         *("--patch", "6", "--set", "network.channels=8", "--set", "network.convs=1", "--validation", str(photos)),
+        *("--validate-every", "2"),
     ]
     (photos / "broken.jpg").unlink()
     monkeypatch.setattr(sys, "argv", ["superfine", *arguments])
@@ -51,6 +52,9 @@ def test_photographs_to_a_finished_run(
     assert run["data"]["name"] == "my"
     assert shlex.split(run["command"]) == ["superfine", *arguments]
     assert (tmp_path / "run" / "weights.safetensors").exists()
+    assert sorted(file.name for file in (tmp_path / "run" / "panels").iterdir()) == [
+        f"step-000000{n}.png" for n in (2, 3)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,7 @@ def test_photographs_to_a_finished_run(
         (["--patch", "500"], "no picture has 2000×2000 pixels"),
         (["--patch", "6", "--device", "abacus"], "--device abacus: cannot be used"),
         (["--patch", "6", "--validation", "nowhere"], "nowhere: is not a folder"),
+        (["--patch", "6", "--validate-every", "0"], "--validate-every 0: is not positive; give 1 or more"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

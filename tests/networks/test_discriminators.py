@@ -54,6 +54,19 @@ def test_the_u_nets_weights() -> None:
     assert sum(p.numel() for p in meta("unet").parameters()) == 4_376_897
 
 
+def test_a_logit_of_the_patch_discriminator_sees_30_pixels_and_all_of_them() -> None:
+    torch.manual_seed(0)
+    network = build_discriminator("patch", {"channels": 4}).double()
+    x = torch.rand(1, 3, 64, 64, dtype=torch.float64, requires_grad=True)
+    network(x)[0, 0, 8, 8].backward()
+    rows, columns = x.grad.abs().sum((0, 1)).nonzero(as_tuple=True)
+    for seen in (rows, columns):
+        assert seen.max() - seen.min() + 1 == 30
+        assert seen.min() <= 8 * 4 <= seen.max()
+    with pytest.raises(UserError, match="was given 30×32 pixels; give a multiple of 4"):
+        network(torch.rand(1, 3, 32, 30, dtype=torch.float64))
+
+
 @pytest.mark.parametrize(
     ("name", "config", "crop", "shape"),
     [
@@ -63,6 +76,8 @@ def test_the_u_nets_weights() -> None:
         ("esrgan", {"channels": 4, "crop": 32}, 32, (2, 1)),
         ("esrgan", {"channels": 4, "crop": 64}, 64, (2, 1)),
         ("unet", {"channels": 4}, 24, (2, 1, 24, 24)),
+        ("patch", {"channels": 4}, 24, (2, 1, 6, 6)),
+        ("patch", {"channels": 4}, 28, (2, 1, 7, 7)),
     ],
 )
 def test_logits_and_gradients(name: str, config: dict, crop: int, shape: tuple[int, ...]) -> None:
@@ -128,11 +143,11 @@ def test_the_u_net_may_be_run_twice_in_a_step() -> None:
 
 
 def test_building() -> None:
-    for name, config in (("srgan", {"crop": 48}), ("esrgan", {"crop": 64}), ("unet", {})):
+    for name, config in (("srgan", {"crop": 48}), ("esrgan", {"crop": 64}), ("unet", {}), ("patch", {})):
         network = build_discriminator(name, {"channels": 2, **config})
         assert isinstance(network.config, DISCRIMINATORS[name].config)
-    with pytest.raises(UserError, match="discriminator 'patch': unknown; choose one of srgan, esrgan, unet"):
-        build_discriminator("patch", {})
+    with pytest.raises(UserError, match="discriminator 'pixel': unknown; choose one of srgan, esrgan, patch, unet"):
+        build_discriminator("pixel", {})
     with pytest.raises(UserError, match="unet: unknown hyper-parameter crop"):
         build_discriminator("unet", {"crop": 64})
     with pytest.raises(UserError, match="crop: the discriminator cannot look at 100 pixels; give a multiple of 32"):

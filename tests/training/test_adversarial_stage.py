@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,8 +17,13 @@ from superfine import losses
 from superfine.checkpoints.publish import publish
 from superfine.data import Pack
 from superfine.errors import UserError
+from superfine.images import imresize
 from superfine.networks.compact import CompactConfig
-from superfine.networks.discriminators import SRGANDiscriminatorConfig, UNetDiscriminatorConfig
+from superfine.networks.discriminators import (
+    PatchDiscriminatorConfig,
+    SRGANDiscriminatorConfig,
+    UNetDiscriminatorConfig,
+)
 from superfine.training import adversarial_stage, course, pixel_stage
 from superfine.training.health import collapsed, not_finite
 from superfine.training.recipes import AdversarialRecipe, Content, PixelRecipe, Schedule
@@ -79,10 +86,24 @@ def test_the_papers_discriminator_and_content_loss(
     assert not (tmp_path / "other").exists()
 
 
+PENALISED: dict[str, Any] = {
+    "discriminator": PatchDiscriminatorConfig(channels=4),
+    "adversarial": "paired",
+    "discriminator_input": "residual",
+    "r1": 3e-3,
+}
+"""The settings of compact-texture."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"discriminator": SRGANDiscriminatorConfig(channels=4, crop=32)}, PENALISED],
+    ids=["srgan", "penalised"],
+)
 def test_pausing_and_going_on_ends_with_the_same_bits(
-    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    recipe = replace(recipe, discriminator=SRGANDiscriminatorConfig(channels=4, crop=32))
+    recipe = replace(recipe, **settings)
     whole = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "whole")
     for _ in range(3):
         adversarial_stage.train("gan", recipe, small_pack, tmp_path / "paused", options=Options(minutes=0.0))
@@ -103,6 +124,32 @@ def test_the_discriminator_has_no_say_at_weight_zero(
     plain = pixel_stage.train("plain", pixel, small_pack, tmp_path / "plain")
     ends = [load_file(run.path / "weights.safetensors") for run in (silent, plain)]
     torch.testing.assert_close(*ends, rtol=0, atol=1e-6)
+
+
+def test_the_residual_is_what_the_input_did_not_have() -> None:
+    rng = np.random.default_rng(0)
+    x, picture = rng.random((6, 7, 3)), rng.random((24, 28, 3))
+    expected = 0.5 + 4.0 * (picture - imresize(x, scale=4.0))
+    found = adversarial_stage.residual(*(torch.from_numpy(each).permute(2, 0, 1)[None] for each in (picture, x)))
+    inner = (slice(8, -8), slice(8, -8))  # MATLAB's and torch's differ at the edges
+    np.testing.assert_allclose(found[0].permute(1, 2, 0).numpy()[inner], expected[inner], atol=1e-6)
+
+
+def test_the_gradient_penalty_holds_the_discriminator_back(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path
+) -> None:
+    logs = {}
+    for r1 in (0.0, 3e-3, 0.3):
+        chosen = replace(
+            recipe, **PENALISED | {"r1": r1}, steps=40, schedule=Schedule(rate=2e-3), adversarial_weight=0.0
+        )
+        run = adversarial_stage.train("gan", chosen, small_pack, tmp_path / f"{r1}", options=Options(log_every=40))
+        (logs[r1],) = records(run.path)
+    assert "gradient_penalty" not in logs[0.0]
+    assert logs[0.3]["gradient_penalty"] < logs[3e-3]["gradient_penalty"]
+    assert logs[0.0]["d_real"] > logs[3e-3]["d_real"] > logs[0.3]["d_real"] > 0.5
+    for log in logs.values():
+        assert log["d_real"] + log["d_fake"] == pytest.approx(1, abs=1e-5), "of a pair, one is the photograph"
 
 
 def test_it_starts_from_a_run_and_refuses_what_does_not_fit(
@@ -187,12 +234,13 @@ def test_a_collapsed_generator_is_taken_back(
 
 TOGETHER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from superfine.data import Pack
 from superfine.networks.compact import CompactConfig
-from superfine.networks.discriminators import UNetDiscriminatorConfig
+from superfine.networks.discriminators import PatchDiscriminatorConfig, UNetDiscriminatorConfig
 from superfine.training.adversarial_stage import train
 from superfine.training.recipes import AdversarialRecipe, Schedule
 from superfine.training.setup import Options
@@ -200,16 +248,22 @@ recipe = AdversarialRecipe(
     CompactConfig(channels=8, convs=2), steps=20, batch=4, patch=8, schedule=Schedule(rate=1e-3), precision="f32",
     discriminator=UNetDiscriminatorConfig(channels=4), adversarial="relativistic", adversarial_weight=5e-3,
 )
+if sys.argv[3] == "paired":
+    recipe = replace(
+        recipe, discriminator=PatchDiscriminatorConfig(channels=4), adversarial="paired",
+        discriminator_input="residual", r1=3e-3,
+    )
 train("gan", recipe, Pack(Path(sys.argv[1])), Path(sys.argv[2]), options=Options(log_every=1, device="cpu"))
 """
 
 
-def test_two_processes_follow_one(small_pack: Pack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("adversarial", ["relativistic", "paired"])
+def test_two_processes_follow_one(small_pack: Pack, tmp_path: Path, adversarial: str) -> None:
     script = tmp_path / "gan.py"
     script.write_text(TOGETHER)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for name, launcher in (("one", []), ("two", torchrun)):
-        command = [sys.executable, *launcher, str(script), str(small_pack.path), str(tmp_path / name)]
+        command = [sys.executable, *launcher, str(script), str(small_pack.path), str(tmp_path / name), adversarial]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
     one, two = records(tmp_path / "one"), records(tmp_path / "two")
     assert len(one) == len(two) == 20

@@ -25,6 +25,7 @@ def train(
     init: Path | None = None,
     features: Path | None = None,
     validation: Path | None = None,
+    validate_every: int = 2000,
     device: str = "auto",
     compile: Annotated[bool, Parameter(negative="")] = False,
     threads: int | None = None,
@@ -62,7 +63,9 @@ def train(
         A file of VGG weights for the content loss; fetched and checked if left out. With weights that are normalised
         to mean activation 1, give --set content.rescale=1 too.
     validation
-        A folder of pictures to measure on, and to make a panel of, from time to time.
+        A folder of pictures to measure on, and to make a panel of, from time to time and at the end.
+    validate_every
+        Updates between two such measurements.
     device
         auto, cpu, cuda, mps.
     compile
@@ -85,6 +88,8 @@ def train(
     from superfine.training.recipes import recipe as find
     from superfine.training.setup import Options
 
+    if validate_every < 1:
+        raise UserError(f"--validate-every {validate_every}: is not positive; give 1 or more")
     if threads is not None:
         torch.set_num_threads(threads)
     overrides = dict(_pair(text) for text in settings or [])
@@ -101,7 +106,13 @@ def train(
         seed=seed,
         command=shlex.join(["superfine", *sys.argv[1:]]),
         options=Options(
-            device=device, compiled=compile, init=init, features=features, validation=validation, minutes=minutes
+            device=device,
+            compiled=compile,
+            init=init,
+            features=features,
+            minutes=minutes,
+            validation=validation,
+            validate_every=validate_every,
         ),
     )
     state = "finished" if run.finished else "paused; give the same command to go on"

@@ -11,6 +11,8 @@ from superfine.networks.compact import Compact, CompactConfig
 from superfine.networks.discriminators import (
     ESRGANDiscriminator,
     ESRGANDiscriminatorConfig,
+    PatchDiscriminator,
+    PatchDiscriminatorConfig,
     SRGANDiscriminator,
     SRGANDiscriminatorConfig,
     UNetDiscriminator,
@@ -53,6 +55,7 @@ NETWORKS: dict[str, Architecture] = {
 DISCRIMINATORS: dict[str, Architecture] = {
     "srgan": Architecture(SRGANDiscriminatorConfig, SRGANDiscriminator),
     "esrgan": Architecture(ESRGANDiscriminatorConfig, ESRGANDiscriminator),
+    "patch": Architecture(PatchDiscriminatorConfig, PatchDiscriminator),
     "unet": Architecture(UNetDiscriminatorConfig, UNetDiscriminator),
 }
 """Each maps N×3×H×W RGB in [0,1] to logits; trained with, never published."""

@@ -1,4 +1,4 @@
-"""The discriminators of SRGAN, ESRGAN and Real-ESRGAN: each gives logits, never probabilities."""
+"""The discriminators of SRGAN, ESRGAN and Real-ESRGAN, and one of patches: each gives logits, never probabilities."""
 
 from dataclasses import dataclass
 
@@ -157,6 +157,43 @@ class UNetDiscriminator(nn.Module):
         for conv in self.tail:
             x = F.leaky_relu(conv(x), _SLOPE)
         logits: Tensor = self.last(x)
+        return logits
+
+
+@dataclass(frozen=True)
+class PatchDiscriminatorConfig:
+    """Ours, for steps that must be cheap."""
+
+    channels: int = 32
+
+    def __post_init__(self) -> None:
+        _check(self.channels, None, 1)
+
+
+class PatchDiscriminator(nn.Module):
+    """Maps N×3×H×W RGB in [0,1] to N×1×H/4×W/4 logits, one for each patch of 30×30 pixels. H and W are multiples of 4.
+
+    A PatchGAN (Isola et al. 2017, §3.2.2): six convolutions, LeakyReLU 0.2, no normalisation. It begins with two 3×3
+    convolutions at full size, where the patterns of a sub-pixel layer are seen, before two halvings. A crop of 96 pixels gives
+    576 logits, where SRGAN's discriminator gives one. Initialisation: see :func:`_initialise`.
+    """
+
+    def __init__(self, config: PatchDiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.channels
+        convs = [nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)]
+        convs += [nn.Conv2d(width * factor, width * 2 * factor, 4, stride=2, padding=1) for factor in (1, 2)]
+        convs += [nn.Conv2d(4 * width, 4 * width, 3, padding=1)]
+        layers: list[nn.Module] = [layer for conv in convs for layer in (conv, nn.LeakyReLU(_SLOPE))]
+        self.features = nn.Sequential(*layers, nn.Conv2d(4 * width, 1, 3, padding=1))
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        if height % 4 or width % 4:
+            raise UserError(f"crop: the patch discriminator was given {width}×{height} pixels; give a multiple of 4")
+        logits: Tensor = self.features(x * 2 - 1)
         return logits
 
 

@@ -11,10 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from superfine.data import Pack
-from superfine.losses import ADVERSARIAL_LOSSES, l1
+from superfine.losses import ADVERSARIAL_LOSSES, gradient_penalty, l1
 from superfine.networks import build_discriminator, name_of
 from superfine.training import checkpoint
 from superfine.training.course import Course
@@ -25,6 +26,10 @@ from superfine.training.optimisers import optimiser_of, set_rate
 from superfine.training.recipes import AdversarialRecipe
 from superfine.training.runs import Run
 from superfine.training.setup import Options, prepare
+
+PENALISED_EVERY = 8
+"""Updates of the discriminator between two gradient penalties, each so many times its weight (Karras et al. 2020,
+"Analyzing and Improving the Image Quality of StyleGAN", §3.1: lazy regularisation)."""
 
 
 def train(
@@ -40,7 +45,8 @@ def train(
     """Train ``recipe`` on ``pack`` in the run folder ``out``; everything else as :func:`.pixel_stage.train`.
 
     Logged for each window, besides the weighted terms: the discriminator's loss, its mean probability for photographs
-    (``d_real``) and for results (``d_fake``), both gradients' norms, and the mean absolute difference from the photographs.
+    (``d_real``) and for results (``d_fake``), where the loss compares them that of being the photograph of a pair, both
+    gradients' norms, the gradient penalty where there is one, and the mean absolute difference from the photographs.
     """
     options = options or Options()
     with join(options.device) as world, stop_signals() as stop:
@@ -61,12 +67,16 @@ def train(
         loss_terms = objective(recipe, setup.features)
         adversarial = ADVERSARIAL_LOSSES[recipe.adversarial]
 
-        def judged(target: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
+        look = residual if recipe.discriminator_input == "residual" else picture
+
+        def judged(target: Tensor, result: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
             """Logits of photographs and of results, of the whole batch of all processes."""
             with torch.autocast(world.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                logits = judge(torch.cat([target, result]))
+                logits = judge(torch.cat([look(target, x), look(result, x)]))
             real, fake = logits.float().chunk(2)
             return world.gather(real), world.gather(fake)
+
+        penalty = torch.zeros((), device=world.device)
 
         with Course(setup, recipe, options, world, stop, parts) as course:
             for x, target in course.pairs():
@@ -79,7 +89,7 @@ def train(
                     result = setup.forward(x)
                 result = result.float()
                 terms = loss_terms(result, target, x)
-                real, fake = judged(target, result)
+                real, fake = judged(target, result, x)
                 terms["adversarial"] = recipe.adversarial_weight * adversarial.generator(real, fake)
                 loss = torch.stack(list(terms.values())).sum()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -92,9 +102,14 @@ def train(
                 # The discriminator, k times, against results that pass no gradient.
                 result = result.detach()
                 for _ in range(recipe.discriminator_updates):
-                    real, fake = judged(target, result)
+                    real, fake = judged(target, result, x)
                     judgement = adversarial.discriminator(real, fake)
                     judgement.backward()  # type: ignore[no-untyped-call]
+                    if recipe.r1 and course.step % PENALISED_EVERY == 0:
+                        # Not compiled: that has no gradient of a gradient.
+                        photographs = target.detach().requires_grad_()
+                        penalty = gradient_penalty(discriminator(look(photographs, x)), photographs)
+                        (PENALISED_EVERY * recipe.r1 * penalty).backward()  # type: ignore[no-untyped-call]
                     world.average_gradients(discriminator.parameters())
                     judges_norm = gradient_norm(discriminator)
                     judges_optimiser.step()
@@ -102,14 +117,31 @@ def train(
 
                 health = {
                     "discriminator": judgement,
-                    "d_real": real.sigmoid().mean(),
-                    "d_fake": fake.sigmoid().mean(),
+                    "d_real": adversarial.probability(real, fake).mean(),
+                    "d_fake": adversarial.probability(fake, real).mean(),
                     "gradient_norm": norm,
                     "discriminator_gradient_norm": judges_norm,
                     "absolute_error": l1(result, target),
                 }
+                if recipe.r1:
+                    health["gradient_penalty"] = penalty.detach()
                 course.updated(terms | health, rate)
         return course.end()
+
+
+def picture(picture: Tensor, x: Tensor) -> Tensor:
+    """``picture`` as it is."""
+    return picture
+
+
+def residual(picture: Tensor, x: Tensor) -> Tensor:
+    """``½ + 4 (picture − x enlarged by MATLAB's bicubic)``, N×3×sH×sW from N×3×sH×sW and N×3×H×W, all in [0,1].
+
+    What was not in the input is all that a discriminator of pairs needs to see; the factor gives it about the contrast of a
+    picture, ½ the middle of its range.
+    """
+    enlarged = F.interpolate(x, picture.shape[2:], mode="bicubic", antialias=True)
+    return 0.5 + 4.0 * (picture - enlarged)
 
 
 def gradient_norm(network: nn.Module) -> Tensor:
