@@ -159,6 +159,7 @@ def test_it_starts_from_a_run_and_refuses_what_does_not_fit(
     first = pixel_stage.train("pixel", pixel, small_pack, tmp_path / "pixel")
     still = replace(recipe, steps=1, schedule=Schedule(rate=0.0))
     run = adversarial_stage.train("gan", still, small_pack, tmp_path / "gan", options=Options(init=first.path))
+    assert run.description["recipe"]["discriminator"] == {"name": "unet", "channels": 4}
     ends = [load_file(folder / "weights.safetensors") for folder in (first.path, run.path)]
     torch.testing.assert_close(*ends, rtol=0, atol=1e-7)
     assert run.description["start"]["training"]["name"] == "pixel", "the record tells the whole way to the weights"

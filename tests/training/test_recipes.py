@@ -3,6 +3,7 @@
 import pytest
 
 from superfine.errors import UserError
+from superfine.networks.discriminators import PatchDiscriminatorConfig
 from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe, Schedule, override, recipe
 from superfine.training.schedules import learning_rate
 
@@ -44,6 +45,25 @@ def test_none_where_a_setting_may_be_none() -> None:
     for key in ("steps", "loss", "network.channels"):
         with pytest.raises(UserError, match="none"):
             override(recipe("srgan-mse"), {key: "none"})
+
+
+def test_another_discriminator_by_its_name() -> None:
+    base = recipe("esrgan")
+    assert override(base, {"discriminator": "patch"}).discriminator == PatchDiscriminatorConfig()
+    settings = {"discriminator": "patch", "discriminator.channels": "16"}
+    for order in (settings, dict(reversed(settings.items()))):
+        assert override(base, order).discriminator == PatchDiscriminatorConfig(channels=16)
+    assert override(base, {"discriminator": "srgan", "discriminator.crop": "128"}).discriminator.crop == 128
+    for wrong, message in (
+        ({"discriminator": "pixel"}, "discriminator: 'pixel' is unknown; choose one of srgan, esrgan, patch, unet"),
+        ({"discriminator": "unet", "discriminator.crop": "96"}, "there is no setting 'crop'; choose one of channels"),
+        ({"discriminator": "srgan"}, "discriminator.crop: is 96, but crops have 128 HR pixels"),
+        ({"discriminator_input": "both"}, "discriminator_input: 'both' is unknown; choose one of picture, residual"),
+        ({"network": "srresnet", "network.blocks": "4"}, "--set network: does not name one value"),
+        ({"network.blocks": "4", "network.blocks.more": "4"}, "--set network.blocks: does not name one value"),
+    ):
+        with pytest.raises(UserError, match=message):
+            override(base, wrong)
 
 
 @pytest.mark.parametrize(

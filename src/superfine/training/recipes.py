@@ -11,7 +11,7 @@ from typing import Any, get_args
 from superfine.data.degrade import DEGRADATIONS
 from superfine.errors import UserError
 from superfine.losses import ADVERSARIAL_LOSSES, DISTANCES, PIXEL_LOSSES, REDUCTIONS, SRGAN_RESCALE
-from superfine.networks import name_of
+from superfine.networks import DISCRIMINATORS, name_of
 from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import (
     ESRGANDiscriminatorConfig,
@@ -284,7 +284,8 @@ def recipe(name: str) -> PixelRecipe:
 def override(base: Any, settings: dict[str, str]) -> Any:
     """A copy of the recipe ``base`` with settings given as text, such as ``{"network.channels": "64", "steps": "1000"}``.
 
-    ``none`` stands for None in those that may be None.
+    ``none`` stands for None in those that may be None. ``discriminator`` is another one by its name, with its defaults where
+    no others are given, such as ``discriminator.channels``.
 
     Raises
     ------
@@ -296,11 +297,18 @@ def override(base: Any, settings: dict[str, str]) -> Any:
         *parents, name = key.split(".")
         node = tree
         for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise UserError(f"--set {key}: does not name one value; see superfine train --help")
-        node[name] = text
+            if not isinstance(node.setdefault(parent, {}), dict):
+                node[parent] = {_KIND: node[parent]}
+            node = node[parent]
+        if isinstance(node.get(name), dict):
+            node[name][_KIND] = text
+        else:
+            node[name] = text
     return _replaced(base, tree, "")
+
+
+_KIND = ""
+"""In a tree of settings, the name of what another one is to take the place of."""
 
 
 def _replaced(value: Any, tree: dict[str, Any], prefix: str) -> Any:
@@ -312,7 +320,13 @@ def _replaced(value: Any, tree: dict[str, Any], prefix: str) -> Any:
         if name not in kinds:
             raise UserError(f"--set {key}: there is no setting {name!r}; choose one of {', '.join(kinds)}")
         current = getattr(value, name)
-        if is_dataclass(current) != isinstance(new, dict):
+        if key == "discriminator":
+            new = new if isinstance(new, dict) else {_KIND: new}
+            if _KIND in new:
+                kind = new.pop(_KIND)
+                _one_of(key, kind, DISCRIMINATORS)
+                current = DISCRIMINATORS[kind].config()
+        if is_dataclass(current) != isinstance(new, dict) or (isinstance(new, dict) and _KIND in new):
             raise UserError(f"--set {key}: does not name one value; see superfine train --help")
         if isinstance(new, dict):
             changes[name] = _replaced(current, new, key + ".")

@@ -14,6 +14,7 @@ import torch
 from superfine.data import Pack
 from superfine.errors import UserError
 from superfine.files import whole_file
+from superfine.networks import name_of
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe
 from superfine.version import __version__
 
@@ -117,6 +118,8 @@ def describe(
     ``start`` tells of the weights that it starts from (:func:`superfine.training.start.initialise`), None for fresh ones.
     """
     settings = asdict(recipe)
+    if isinstance(recipe, AdversarialRecipe):
+        settings["discriminator"] = {"name": name_of(recipe.discriminator), **settings["discriminator"]}
     return {
         "name": name,
         "architecture": recipe.architecture,
