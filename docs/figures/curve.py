@@ -1,4 +1,5 @@
-"""The curve of a training: PSNR-Y on the validation photographs, and the loss, against the steps.
+"""The curve of a training: PSNR-Y on the validation photographs, and the loss, against the steps; of one against a
+discriminator, its loss instead, and the discriminator's, and what probability it gives a photograph of being one.
 
     python docs/figures/curve.py RUN... --out docs/figures/compact_curve.webp
 
@@ -18,7 +19,7 @@ import numpy as np
 from superfine.images import Picture, write
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito
-SMOOTHED = 10  # values of the log, which are means of 100 steps already
+SMOOTHED = 10  # values of the log, which are means of 100 steps already; fewer of a short run
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
@@ -43,16 +44,21 @@ def main() -> None:
             (begin + line["step"], value) for line in log for key, value in line.items() if key.startswith("psnr_y/")
         ]
         above.plot(*zip(*measured, strict=True), "o-", color=colour, markersize=3)
+        adversarial = "discriminator" in log[0]
         loss = next(key for key in log[0] if key not in ("step", "rate", "waiting_for_data", "patches_per_second"))
-        lines = [(begin + line["step"], line[loss]) for line in log if loss in line]
-        steps, values = (np.array(part) for part in zip(*lines, strict=True))
-        kernel = np.ones(min(SMOOTHED, len(values))) / min(SMOOTHED, len(values))
-        smooth = np.convolve(values, kernel, "valid")
-        scaled = (smooth - smooth.min()) / max(np.ptp(smooth), 1e-12)
-        below.plot(steps[len(steps) - len(smooth) :], scaled, color=colour, linewidth=1, label=loss)
+        shown = ("adversarial", "discriminator", "d_real") if adversarial else (loss,)
+        for key, style in zip(shown, ("-", "--", ":"), strict=False):
+            lines = [(begin + line["step"], line[key]) for line in log if key in line]
+            steps, values = (np.array(part) for part in zip(*lines, strict=True))
+            length = min(SMOOTHED, len(values) // 8 + 1)
+            kernel = np.ones(length) / length
+            smooth = np.convolve(values, kernel, "valid")
+            scaled = smooth if key == "d_real" else (smooth - smooth.min()) / max(np.ptp(smooth), 1e-12)
+            label = "probability for photographs" if key == "d_real" else f"{key} loss" if adversarial else key
+            below.plot(steps[len(steps) - len(smooth) :], scaled, style, color=colour, linewidth=1, label=label)
     (name,) = {key.removeprefix("psnr_y/") for log in logs for line in log for key in line if key.startswith("psnr_y/")}
     above.set_ylabel(f"PSNR-Y on {name}, dB")
-    below.set_ylabel("training loss,\nfrom its least to its most")
+    below.set_ylabel("training losses,\nfrom least to most")
     below.set_xlabel("step")
     below.legend(frameon=False)
     for axes in (above, below):
