@@ -25,9 +25,9 @@ from torch.utils.data import DataLoader
 from training import PngCrops, ours, write_pngs
 
 from superfine.data import pack
-from superfine.losses import ADVERSARIAL_LOSSES
+from superfine.losses import ADVERSARIAL_LOSSES, gradient_penalty
 from superfine.networks import build, build_discriminator, name_of
-from superfine.training.adversarial_stage import train
+from superfine.training.adversarial_stage import PENALISED_EVERY, picture, residual, train
 from superfine.training.objective import features_of, objective
 from superfine.training.recipes import AdversarialRecipe, override, recipe
 
@@ -45,6 +45,7 @@ def reference(chosen: AdversarialRecipe, folder: Path, features: Path | None) ->
     known = features_of(chosen, features, torch.device("cpu"))
     loss_terms = objective(chosen, known.to(memory_format=torch.contiguous_format) if known else None)
     adversarial = ADVERSARIAL_LOSSES[chosen.adversarial]
+    look = residual if chosen.discriminator_input == "residual" else picture
     while True:
         crops = PngCrops(folder, chosen.patch, chosen.network.scale, (chosen.steps + WARMING_UP) * chosen.batch)
         # Fresh processes: libvips, which this one has used, does not survive a fork.
@@ -54,15 +55,22 @@ def reference(chosen: AdversarialRecipe, folder: Path, features: Path | None) ->
                 started = time.perf_counter()
             discriminator.requires_grad_(False)
             result = generator(x)
-            loss = sum(loss_terms(result, target).values())
-            real = discriminator(target) if adversarial.relative else None
-            loss = loss + chosen.adversarial_weight * adversarial.generator(real, discriminator(result))
+            loss = sum(loss_terms(result, target, x).values())
+            real = discriminator(look(target, x)) if adversarial.relative else None
+            loss = loss + chosen.adversarial_weight * adversarial.generator(real, discriminator(look(result, x)))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             discriminator.requires_grad_(True)
             for _ in range(chosen.discriminator_updates):
-                judgement = adversarial.discriminator(discriminator(target), discriminator(result.detach()))
+                judgement = adversarial.discriminator(
+                    discriminator(look(target, x)), discriminator(look(result.detach(), x))
+                )
+                if chosen.r1 and step % PENALISED_EVERY == 0:
+                    seen = target.clone().requires_grad_()
+                    judgement = judgement + PENALISED_EVERY * chosen.r1 * gradient_penalty(
+                        discriminator(look(seen, x)), seen
+                    )
                 judges_optimiser.zero_grad()
                 judgement.backward()
                 judges_optimiser.step()

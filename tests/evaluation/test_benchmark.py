@@ -363,7 +363,7 @@ def test_a_damaged_model_of_niqe_is_told_once(bench: BenchmarkSet, known: Cache,
 def test_a_model_that_gives_no_numbers_is_noted(bench: BenchmarkSet, known: Cache, tmp_path: Path) -> None:
     bundled = open_model(zoo.find("compact-x4"))
     broken = {name: np.full_like(tensor, np.nan) for name, tensor in bundled.weights("fidelity").items()}
-    card = dataclasses.replace(bundled.card, variants={"fidelity": bundled.card.variants["fidelity"]})
+    card = dataclasses.replace(bundled.card, dial="0", variants={"fidelity": bundled.card.variants["fidelity"]})
     write_model(tmp_path / "broken", card, bundled.read(GRAPH), {"fidelity": broken})
     (score,) = evaluate(open_methods([str(tmp_path / "broken")]), [bench], known=known, out=tmp_path / "out").scores
     assert score.failed == ("0", "1", "2", "3")

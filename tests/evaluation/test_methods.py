@@ -119,8 +119,8 @@ def test_the_hash_is_that_of_all_the_results_depend_on(dialled: Path, tmp_path: 
     ("given", "reason"),
     [
         (["no-such"], "no-such: no bundled model"),
-        (["compact-x4:texture"], "has only fidelity"),
-        (["compact-x4:0.5"], "nothing to turn to"),
+        (["srcnn-x4:texture"], "has only fidelity"),
+        (["srcnn-x4:0.5"], "nothing to turn to"),
         (["compact-x4:7"], "outside 0 to 1"),
         (["bicubic", "bicubic"], "another method is called bicubic too"),
     ],
