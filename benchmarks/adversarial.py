@@ -27,7 +27,8 @@ from training import PngCrops, ours, write_pngs
 from superfine.data import pack
 from superfine.losses import ADVERSARIAL_LOSSES, gradient_penalty
 from superfine.networks import build, build_discriminator, name_of
-from superfine.training.adversarial_stage import PENALISED_EVERY, picture, residual, train
+from superfine.networks.discriminators import INPUTS
+from superfine.training.adversarial_stage import PENALISED_EVERY, train
 from superfine.training.objective import features_of, objective
 from superfine.training.recipes import AdversarialRecipe, override, recipe
 
@@ -45,7 +46,7 @@ def reference(chosen: AdversarialRecipe, folder: Path, features: Path | None) ->
     known = features_of(chosen, features, torch.device("cpu"))
     loss_terms = objective(chosen, known.to(memory_format=torch.contiguous_format) if known else None)
     adversarial = ADVERSARIAL_LOSSES[chosen.adversarial]
-    look = residual if chosen.discriminator_input == "residual" else picture
+    look = INPUTS[chosen.discriminator_input]
     while True:
         crops = PngCrops(folder, chosen.patch, chosen.network.scale, (chosen.steps + WARMING_UP) * chosen.batch)
         # Fresh processes: libvips, which this one has used, does not survive a fork.

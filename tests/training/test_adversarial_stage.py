@@ -23,6 +23,7 @@ from superfine.networks.discriminators import (
     PatchDiscriminatorConfig,
     SRGANDiscriminatorConfig,
     UNetDiscriminatorConfig,
+    residual,
 )
 from superfine.training import adversarial_stage, course, pixel_stage
 from superfine.training.health import collapsed, not_finite
@@ -130,9 +131,21 @@ def test_the_residual_is_what_the_input_did_not_have() -> None:
     rng = np.random.default_rng(0)
     x, picture = rng.random((6, 7, 3)), rng.random((24, 28, 3))
     expected = 0.5 + 4.0 * (picture - imresize(x, scale=4.0))
-    found = adversarial_stage.residual(*(torch.from_numpy(each).permute(2, 0, 1)[None] for each in (picture, x)))
+    found = residual(*(torch.from_numpy(each).permute(2, 0, 1)[None] for each in (picture, x)))
     inner = (slice(8, -8), slice(8, -8))  # MATLAB's and torch's differ at the edges
     np.testing.assert_allclose(found[0].permute(1, 2, 0).numpy()[inner], expected[inner], atol=1e-6)
+
+
+def test_the_discriminator_sees_what_the_recipe_says(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path
+) -> None:
+    first = []
+    for what in ("picture", "residual"):
+        chosen = replace(recipe, **PENALISED | {"discriminator_input": what, "r1": 0.0}, steps=1)
+        run = adversarial_stage.train("gan", chosen, small_pack, tmp_path / what, options=Options(log_every=1))
+        first += records(run.path)
+    assert first[0]["l1"] == first[1]["l1"]
+    assert first[0]["discriminator"] != first[1]["discriminator"]
 
 
 def test_the_gradient_penalty_holds_the_discriminator_back(

@@ -1,5 +1,6 @@
 """The discriminators of SRGAN, ESRGAN and Real-ESRGAN, and one of patches: each gives logits, never probabilities."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -195,6 +196,20 @@ class PatchDiscriminator(nn.Module):
             raise UserError(f"crop: the patch discriminator was given {width}×{height} pixels; give a multiple of 4")
         logits: Tensor = self.features(x * 2 - 1)
         return logits
+
+
+def residual(picture: Tensor, x: Tensor) -> Tensor:
+    """``½ + 4 (picture − x enlarged by MATLAB's bicubic)``, N×3×sH×sW from N×3×sH×sW and N×3×H×W, all in [0,1].
+
+    What was not in the input is all that a discriminator of pairs needs to see; the factor gives it about the contrast of a
+    picture, ½ the middle of its range.
+    """
+    enlarged = F.interpolate(x, picture.shape[2:], mode="bicubic", antialias=True)
+    return 0.5 + 4.0 * (picture - enlarged)
+
+
+INPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"picture": lambda picture, x: picture, "residual": residual}
+"""What a discriminator sees of a picture, whose low-resolution pixels are x: the picture as it is, or its residual."""
 
 
 def _check(channels: int, crop: int | None, multiple: int) -> None:

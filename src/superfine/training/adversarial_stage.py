@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from superfine.data import Pack
 from superfine.losses import ADVERSARIAL_LOSSES, gradient_penalty, l1
 from superfine.networks import build_discriminator, name_of
+from superfine.networks.discriminators import INPUTS
 from superfine.training import checkpoint
 from superfine.training.course import Course
 from superfine.training.distributed import join
@@ -68,13 +68,12 @@ def train(
         }
         loss_terms = objective(recipe, setup.features)
         adversarial = ADVERSARIAL_LOSSES[recipe.adversarial]
+        seen = INPUTS[recipe.discriminator_input]
 
-        look = residual if recipe.discriminator_input == "residual" else picture
-
-        def judged(target: Tensor, result: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-            """Logits of photographs and of results, of the whole batch of all processes."""
+        def judged(photographs: Tensor, results: Tensor) -> tuple[Tensor, Tensor]:
+            """Logits of what is seen of photographs and of results, of the whole batch of all processes."""
             with torch.autocast(world.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                logits = judge(torch.cat([look(target, x), look(result, x)]))
+                logits = judge(torch.cat([photographs, results]))
             real, fake = logits.float().chunk(2)
             return world.gather(real), world.gather(fake)
 
@@ -91,7 +90,8 @@ def train(
                     result = setup.forward(x)
                 result = result.float()
                 terms = loss_terms(result, target, x)
-                real, fake = judged(target, result, x)
+                seen_target, seen_result = seen(target, x), seen(result, x)
+                real, fake = judged(seen_target, seen_result)
                 terms["adversarial"] = recipe.adversarial_weight * adversarial.generator(real, fake)
                 loss = torch.stack(list(terms.values())).sum()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -102,15 +102,15 @@ def train(
                 discriminator.requires_grad_(True)
 
                 # The discriminator, k times, against results that pass no gradient.
-                result = result.detach()
+                result, seen_result = result.detach(), seen_result.detach()
                 for _ in range(recipe.discriminator_updates):
-                    real, fake = judged(target, result, x)
+                    real, fake = judged(seen_target, seen_result)
                     judgement = adversarial.discriminator(real, fake)
                     judgement.backward()  # type: ignore[no-untyped-call]
                     if recipe.r1 and course.step % PENALISED_EVERY == 0:
                         # Not compiled: that has no gradient of a gradient.
                         photographs = target.detach().requires_grad_()
-                        penalty = gradient_penalty(discriminator(look(photographs, x)), photographs)
+                        penalty = gradient_penalty(discriminator(seen(photographs, x)), photographs)
                         (PENALISED_EVERY * recipe.r1 * penalty).backward()  # type: ignore[no-untyped-call]
                     world.average_gradients(discriminator.parameters())
                     judges_norm = gradient_norm(discriminator)
@@ -129,21 +129,6 @@ def train(
                     health["gradient_penalty"] = penalty.detach()
                 course.updated(terms | health, rate)
         return course.end()
-
-
-def picture(picture: Tensor, x: Tensor) -> Tensor:
-    """``picture`` as it is."""
-    return picture
-
-
-def residual(picture: Tensor, x: Tensor) -> Tensor:
-    """``½ + 4 (picture − x enlarged by MATLAB's bicubic)``, N×3×sH×sW from N×3×sH×sW and N×3×H×W, all in [0,1].
-
-    What was not in the input is all that a discriminator of pairs needs to see; the factor gives it about the contrast of a
-    picture, ½ the middle of its range.
-    """
-    enlarged = F.interpolate(x, picture.shape[2:], mode="bicubic", antialias=True)
-    return 0.5 + 4.0 * (picture - enlarged)
 
 
 def gradient_norm(network: nn.Module) -> Tensor:

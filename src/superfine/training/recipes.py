@@ -14,6 +14,7 @@ from superfine.losses import ADVERSARIAL_LOSSES, DISTANCES, PIXEL_LOSSES, REDUCT
 from superfine.networks import DISCRIMINATORS, name_of
 from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import (
+    INPUTS,
     ESRGANDiscriminatorConfig,
     PatchDiscriminatorConfig,
     SRGANDiscriminatorConfig,
@@ -143,7 +144,7 @@ class AdversarialRecipe(PixelRecipe):
 
     ``adversarial`` names the loss of both sides, ``discriminator_updates`` is k, its updates for each of the generator's.
     ``discriminator_input`` is what it looks at: "picture", or "residual", the difference from what bicubic makes of the input
-    (:func:`superfine.training.adversarial_stage.residual`). ``r1`` is γ, the weight of the gradient penalty on photographs
+    (:func:`superfine.networks.discriminators.residual`). ``r1`` is γ, the weight of the gradient penalty on photographs
     (:func:`superfine.losses.gradient_penalty`), 0 turns it off.
     """
 
@@ -157,7 +158,7 @@ class AdversarialRecipe(PixelRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         _one_of("adversarial", self.adversarial, ADVERSARIAL_LOSSES)
-        _one_of("discriminator_input", self.discriminator_input, ("picture", "residual"))
+        _one_of("discriminator_input", self.discriminator_input, INPUTS)
         if self.discriminator_updates < 1:
             raise UserError("discriminator_updates: must be 1 or more")
         crop = getattr(self.discriminator, "crop", None)
@@ -281,6 +282,10 @@ def recipe(name: str) -> PixelRecipe:
     return RECIPES[name]
 
 
+_KIND = ""
+"""In a tree of settings, the name of what another one is to take the place of."""
+
+
 def override(base: Any, settings: dict[str, str]) -> Any:
     """A copy of the recipe ``base`` with settings given as text, such as ``{"network.channels": "64", "steps": "1000"}``.
 
@@ -305,10 +310,6 @@ def override(base: Any, settings: dict[str, str]) -> Any:
         else:
             node[name] = text
     return _replaced(base, tree, "")
-
-
-_KIND = ""
-"""In a tree of settings, the name of what another one is to take the place of."""
 
 
 def _replaced(value: Any, tree: dict[str, Any], prefix: str) -> Any:
