@@ -15,6 +15,7 @@ from superfine.losses import (
     ADVERSARIAL_LOSSES,
     PIXEL_LOSSES,
     SRGAN_RESCALE,
+    checkerboard,
     consistency,
     content,
     gradient_penalty,
@@ -80,6 +81,17 @@ def test_consistency_has_gradients_everywhere_inside() -> None:
     assert result.grad is not None
     assert (result.grad[..., 8:-8, 8:-8] != 0).all()
     assert (result.grad[..., 0, :] == 0).all()
+
+
+def test_checkerboard_sees_what_repeats_and_hardly_a_texture() -> None:
+    torch.manual_seed(0)
+    target = torch.rand(2, 3, 96, 80, dtype=torch.float64)
+    lattice = torch.randn(1, 3, 4, 4, dtype=torch.float64).tile(2, 1, 24, 20)
+    value = checkerboard(target + 0.1 * lattice, target, scale=4).item()
+    assert value == pytest.approx(0.1 * lattice.abs().mean().item())
+    texture = torch.randn(target.shape, dtype=torch.float64)
+    left = checkerboard(target + 0.1 * texture, target, scale=4).item()
+    assert left == pytest.approx(0.1 / 8 * math.sqrt(2 / math.pi), rel=0.1)
 
 
 def test_total_variation_by_hand() -> None:
@@ -251,9 +263,10 @@ def test_pixel_gradients(name: str) -> None:
     assert torch.autograd.gradcheck(PIXEL_LOSSES[name], (doubles(1, 3, 3, 2), doubles(1, 3, 3, 2)))
 
 
-def test_total_variation_and_content_gradients() -> None:
+def test_the_gradients_of_the_other_terms() -> None:
     torch.manual_seed(0)
     assert torch.autograd.gradcheck(total_variation, (doubles(1, 2, 3, 3),))
+    assert torch.autograd.gradcheck(lambda a, b: checkerboard(a, b, scale=2, window=2), (doubles(1, 2, 6, 4),) * 2)
     for distance in losses.DISTANCES:
         for reduction in losses.REDUCTIONS:
 

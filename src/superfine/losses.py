@@ -77,6 +77,26 @@ def consistency(result: Tensor, lr: Tensor) -> Tensor:
     return F.l1_loss(small[..., inner, inner], lr[..., inner, inner])
 
 
+CHECKERBOARD_WINDOW = 8
+
+
+def checkerboard(result: Tensor, target: Tensor, *, scale: int, window: int = CHECKERBOARD_WINDOW) -> Tensor:
+    """``mean |mean over a window of the pixels of one sub-pixel phase of result − target|``: what repeats every s pixels.
+
+    Checkerboard artefacts (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts") are a pattern with the period of the
+    scale: an error that depends on the phase, a pixel's place in its s×s block, and hardly on the block. So the error is taken
+    apart into its s² phases (:func:`torch.nn.functional.pixel_unshuffle`), and each averaged over ``window``×``window`` blocks
+    that overlap by half, where a pattern stays what it is and a texture that is not the photograph's nearly averages out: of
+    a random one, 1/window is left. Its size, not its square: a pattern is seen where it is weak and all else is flat.
+
+    Parameters
+    ----------
+    result, target : N×C×sH×sW, H and W of at least ``window``.
+    """
+    phases = F.pixel_unshuffle(result - target, scale)
+    return F.avg_pool2d(phases, window, stride=window // 2).abs().mean()
+
+
 def total_variation(picture: Tensor, *, epsilon: float = 1e-6) -> Tensor:
     """``mean √((x[i+1,j] − x[i,j])² + (x[i,j+1] − x[i,j])² + ε²)`` over samples, channels and positions; N×C×H×W.
 

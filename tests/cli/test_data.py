@@ -29,7 +29,7 @@ def test_pack_and_preview(
     assert read(sheet).pixels.shape[0] > 60
     assert run("data", "preview", photos, "-o", sheet, "--degradation", "blurry") == 1
     assert capsys.readouterr().err == (
-        "superfine: --degradation blurry: is unknown; choose one of bicubic, gaussian, photo\n"
+        "superfine: --degradation blurry: is unknown; choose one of bicubic, gaussian, photo, everyday\n"
     )
 
 

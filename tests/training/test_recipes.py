@@ -94,8 +94,16 @@ def test_consistency_is_with_the_bicubic_picture_alone() -> None:
     assert override(recipe("compact-fidelity"), {"consistency": "2"}).consistency == 2.0
     with pytest.raises(UserError, match=r"patch: 4, but consistency leaves out two pixels at each edge; give 5"):
         override(recipe("compact-texture"), {"patch": "4"})
-    with pytest.raises(UserError, match=r"consistency: holds for MATLAB's bicubic alone, not for photo; leave it at 0"):
+    with pytest.raises(
+        UserError, match=r"consistency: holds for MATLAB's bicubic alone, not for everyday; leave it at 0"
+    ):
         override(recipe("compact-photo-fidelity"), {"consistency": "2"})
+
+
+def test_checkerboard_needs_room_for_its_window() -> None:
+    assert override(recipe("srgan-mse"), {"checkerboard": "20"}).checkerboard == 20.0
+    with pytest.raises(UserError, match=r"patch: 7, but checkerboard looks at windows of 8; give that or more"):
+        override(recipe("compact-fidelity"), {"checkerboard": "1", "patch": "7"})
 
 
 def test_unknown_recipe() -> None:

@@ -88,5 +88,7 @@ def test_validation_is_degraded_alike_each_time_and_every_picture_differently(ph
 
 
 def test_an_unknown_degradation_is_refused() -> None:
-    with pytest.raises(UserError, match="degradation: 'rain' is unknown; choose one of pack, bicubic, gaussian, photo"):
+    with pytest.raises(
+        UserError, match="degradation: 'rain' is unknown; choose one of pack, bicubic, gaussian, photo, everyday"
+    ):
         override(RECIPES["srresnet-mse"], {"degradation": "rain"})

@@ -106,7 +106,8 @@ def preview(
     out
         The picture to write; an existing one is replaced.
     degradation
-        photo (blur, resize, noise and JPEG at random, twice), bicubic, or gaussian (a filter, then every SCALEth pixel).
+        photo (blur, resize, noise and JPEG at random, twice), everyday (a quarter as photo, else some blur, noise and JPEG
+        by chance), bicubic, or gaussian (a filter, then every SCALEth pixel).
     seed
         Decides the crops and what happens to them.
     count

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from superfine.losses import PIXEL_LOSSES, consistency, content, total_variation
+from superfine.losses import PIXEL_LOSSES, checkerboard, consistency, content, total_variation
 from superfine.networks.features import Features, load_features
 from superfine.training.recipes import PixelRecipe
 
@@ -52,6 +52,9 @@ def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
             )
         if recipe.consistency:
             values["consistency"] = recipe.consistency * consistency(result, lr)
+        if recipe.checkerboard:
+            scale = result.shape[-1] // lr.shape[-1]
+            values["checkerboard"] = recipe.checkerboard * checkerboard(result, target, scale=scale)
         if recipe.total_variation:
             values["tv"] = recipe.total_variation * total_variation(result)
         return values

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from superfine.data.degrade import DEGRADATIONS
 from superfine.errors import UserError
-from superfine.losses import ADVERSARIAL_LOSSES, DISTANCES, PIXEL_LOSSES, REDUCTIONS, SRGAN_RESCALE
+from superfine.losses import ADVERSARIAL_LOSSES, CHECKERBOARD_WINDOW, DISTANCES, PIXEL_LOSSES, REDUCTIONS, SRGAN_RESCALE
 from superfine.networks import DISCRIMINATORS, name_of
 from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import (
@@ -84,7 +84,7 @@ class Content:
 @dataclass(frozen=True)
 class PixelRecipe:
     """A run of the pixel stage: a network minimises ``pixel_weight``·pixel + content + ``consistency``·|B(result) − lr| +
-    ``total_variation``·TV.
+    ``checkerboard``·|what repeats every s pixels| + ``total_variation``·TV.
 
     ``batch`` crops of ``patch``×``patch`` low-resolution pixels per step; ``loss`` is the pixel loss. ``degradation`` says how
     they were made small: "pack" takes the pack's own, by MATLAB's bicubic, a name in
@@ -99,6 +99,7 @@ class PixelRecipe:
     pixel_weight: float = 1.0
     content: Content = field(default_factory=Content)
     consistency: float = 0.0
+    checkerboard: float = 0.0
     total_variation: float = 0.0
     steps: int = 100_000
     batch: int = 16
@@ -126,6 +127,10 @@ class PixelRecipe:
             )
         if self.consistency and self.patch < 5:
             raise UserError(f"patch: {self.patch}, but consistency leaves out two pixels at each edge; give 5 or more")
+        if self.checkerboard and self.patch < CHECKERBOARD_WINDOW:
+            raise UserError(
+                f"patch: {self.patch}, but checkerboard looks at windows of {CHECKERBOARD_WINDOW}; give that or more"
+            )
         if not 0.0 <= self.average < 1.0:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
         if len(self.betas) != 2:
@@ -269,9 +274,9 @@ RECIPES: dict[str, PixelRecipe] = {
     ),
     "compact-fidelity": _FIDELITY,
     "compact-texture": _TEXTURE,
-    # The same for photographs as they are found: blurred, noisy, compressed (Wang et al. 2021, Real-ESRGAN, §3).
-    "compact-photo-fidelity": replace(_FIDELITY, degradation="photo"),
-    "compact-photo-texture": replace(_TEXTURE, degradation="photo", consistency=0.0, pixel_weight=0.5),
+    # The same for photographs as they are found: mostly compressed, some soft, some noisy, a few ruined.
+    "compact-photo-fidelity": replace(_FIDELITY, degradation="everyday"),
+    "compact-photo-texture": replace(_TEXTURE, degradation="everyday", consistency=0.0, pixel_weight=0.5),
 }
 
 

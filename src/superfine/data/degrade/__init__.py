@@ -9,14 +9,16 @@ This package is the one part of :mod:`superfine.data` that imports torch.
 
 from superfine.data.degrade.arrays import degraded
 from superfine.data.degrade.classical import Classical
+from superfine.data.degrade.everyday import Everyday
 from superfine.data.degrade.photo import Pass, Photo
 
-Degradation = Classical | Photo
+Degradation = Classical | Photo | Everyday
 
 DEGRADATIONS: dict[str, Degradation] = {
     "bicubic": Classical(),
     "gaussian": Classical(sigma=0.4),
     "photo": Photo(),
+    "everyday": Everyday(),
 }
 
-__all__ = ["DEGRADATIONS", "Classical", "Degradation", "Pass", "Photo", "degraded"]
+__all__ = ["DEGRADATIONS", "Classical", "Degradation", "Everyday", "Pass", "Photo", "degraded"]

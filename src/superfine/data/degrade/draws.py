@@ -21,15 +21,16 @@ Integers = NDArray[np.int64]
 class Draws:
     """Numbers for some samples of batch ``step``, one per sample at a time, always in the order they are asked for."""
 
-    def __init__(self, *, seed: int, step: int, samples: range, words: int) -> None:
+    def __init__(self, *, seed: int, step: int, samples: range, words: int, stream: int = STREAM) -> None:
         """
         Parameters
         ----------
         seed, step : 0 … 2⁶⁴−1.
         samples : their numbers in the batch of all processes.
         words : how many numbers a sample has.
+        stream : the second word of the key; degradations of different ones have nothing in common.
         """
-        key = np.array([seed, STREAM], np.uint64)
+        key = np.array([seed, stream], np.uint64)
         self._words = np.empty((len(samples), words), np.uint64)
         for row, n in zip(self._words, samples, strict=True):
             row[:] = np.random.Philox(key=key, counter=[0, n, 0, step]).random_raw(words)
