@@ -127,6 +127,39 @@ def test_the_discriminator_has_no_say_at_weight_zero(
     torch.testing.assert_close(*ends, rtol=0, atol=1e-6)
 
 
+def test_each_side_has_its_rate(recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path) -> None:
+    """Adam's first step is the rate in every weight with a gradient; the generator's last layer may have its own."""
+    recipe = replace(recipe, steps=1, adversarial_weight=0.0, average=0.0)
+    sides = []
+    for name, settings in {
+        "whole": {},
+        "a fifth": {"discriminator_rate": 0.2},
+        "last layer": {"last_layer_rate": 0.2},
+        "none": {"schedule": Schedule(rate=0.0)},
+    }.items():
+        run = adversarial_stage.train("gan", replace(recipe, **settings), small_pack, tmp_path / name)
+        end = torch.load(run.path / "checkpoint.pt", weights_only=True)
+        sides.append((end["network"], end["discriminator"]))
+    *ends, start = sides
+    moved = [
+        tuple(
+            {key: (value - start[side][key]).abs().amax().item() for key, value in end[side].items()} for side in (0, 1)
+        )
+        for end in ends
+    ]
+    whole, fifth, last = moved
+    assert fifth[0] == whole[0]
+    assert last[1] == whole[1]
+    weights = [key for key in whole[1] if key.endswith("weight")]
+    assert weights
+    for key in weights:
+        assert whole[1][key] == pytest.approx(1e-3, rel=1e-2)
+        assert fifth[1][key] == pytest.approx(2e-4, rel=1e-2)
+    *body, tail = [key for key in whole[0] if key.endswith("weight") and start[0][key].ndim == 4]
+    assert last[0][tail] == pytest.approx(whole[0][tail] / 5, rel=1e-2)
+    assert all(last[0][key] == whole[0][key] for key in body)
+
+
 def test_the_residual_is_what_the_input_did_not_have() -> None:
     rng = np.random.default_rng(0)
     x, picture = rng.random((6, 7, 3)), rng.random((24, 28, 3))

@@ -118,3 +118,8 @@ def test_schedules() -> None:
     assert learning_rate(cosine, 1000, 1000) == pytest.approx(0.0)
     halving = Schedule(kind="step", rate=8.0, milestones=(0.5, 0.75))
     assert [learning_rate(halving, step, 100) for step in (0, 49, 50, 74, 75, 99)] == [8, 8, 4, 4, 2, 2]
+
+
+def test_the_discriminator_learns_at_some_rate() -> None:
+    with pytest.raises(UserError, match="discriminator_rate: must be more than 0; 1 gives both networks one rate"):
+        override(recipe("srgan-mse"), {"discriminator_rate": "0"})

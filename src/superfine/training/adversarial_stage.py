@@ -59,7 +59,8 @@ def train(
         # On a CPU, torch's own gradients of a discriminator's convolutions are faster than compiled ones.
         compiled = options.compiled and world.device.type != "cpu"
         judge = torch.compile(discriminator) if compiled else discriminator
-        optimiser, judges_optimiser = optimiser_of(recipe, network), optimiser_of(recipe, discriminator)
+        optimiser = optimiser_of(recipe, network, last_layer_rate=recipe.last_layer_rate)
+        judges_optimiser = optimiser_of(recipe, discriminator)
         parts: dict[str, checkpoint.Part] = {
             "network": network,
             "optimiser": optimiser,
@@ -82,7 +83,7 @@ def train(
         with Course(setup, recipe, options, world, stop, parts) as course:
             for x, target in course.pairs():
                 rate = set_rate(optimiser, recipe, course.step, factor=course.rate_factor)
-                set_rate(judges_optimiser, recipe, course.step, factor=course.rate_factor)
+                set_rate(judges_optimiser, recipe, course.step, factor=course.rate_factor * recipe.discriminator_rate)
 
                 # The generator, against a discriminator that only passes gradients through.
                 discriminator.requires_grad_(False)

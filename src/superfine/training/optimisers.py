@@ -9,14 +9,14 @@ from superfine.training.recipes import PixelRecipe
 from superfine.training.schedules import learning_rate
 
 
-def optimiser_of(recipe: PixelRecipe, network: nn.Module) -> Optimizer:
+def optimiser_of(recipe: PixelRecipe, network: nn.Module, *, last_layer_rate: float = 1.0) -> Optimizer:
     """Adam, Muon, or SGD with momentum; the last layer is a group of its own where it learns at another rate."""
     groups = [{"params": list(network.parameters()), "share": 1.0}]
-    if recipe.last_layer_rate != 1.0:
+    if last_layer_rate != 1.0:
         last = list(_last_layer(network).parameters())
         chosen = {id(parameter) for parameter in last}
         others = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
-        groups = [{"params": others, "share": 1.0}, {"params": last, "share": recipe.last_layer_rate}]
+        groups = [{"params": others, "share": 1.0}, {"params": last, "share": last_layer_rate}]
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=recipe.schedule.rate, momentum=recipe.betas[0])
     if recipe.optimiser == "muon":

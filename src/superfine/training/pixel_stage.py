@@ -54,7 +54,7 @@ def train(
         if setup.run.finished:
             return setup.run
         network = setup.network
-        optimiser = optimiser_of(recipe, network)
+        optimiser = optimiser_of(recipe, network, last_layer_rate=recipe.last_layer_rate)
         loss_terms = objective(recipe, setup.features)
         with Course(setup, recipe, options, world, stop, {"network": network, "optimiser": optimiser}) as course:
             for x, target in course.pairs():

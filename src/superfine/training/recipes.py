@@ -147,7 +147,8 @@ class PixelRecipe:
 class AdversarialRecipe(PixelRecipe):
     """A run of the adversarial stage: what the pixel stage minimises, plus ``adversarial_weight`` · adversarial.
 
-    ``adversarial`` names the loss of both sides, ``discriminator_updates`` is k, its updates for each of the generator's.
+    ``adversarial`` names the loss of both sides, ``discriminator_updates`` is k, its updates for each of the generator's, and
+    ``discriminator_rate`` times the generator's rate is its own (two time-scales: Heusel et al. 2017).
     ``discriminator_input`` is what it looks at: "picture", or "residual", the difference from what bicubic makes of the input
     (:func:`superfine.networks.discriminators.residual`). ``r1`` is γ, the weight of the gradient penalty on photographs
     (:func:`superfine.losses.gradient_penalty`), 0 turns it off.
@@ -157,6 +158,7 @@ class AdversarialRecipe(PixelRecipe):
     adversarial: str = "vanilla"
     adversarial_weight: float = 1e-3
     discriminator_updates: int = 1
+    discriminator_rate: float = 1.0
     discriminator_input: str = "picture"
     r1: float = 0.0
 
@@ -166,6 +168,8 @@ class AdversarialRecipe(PixelRecipe):
         _one_of("discriminator_input", self.discriminator_input, INPUTS)
         if self.discriminator_updates < 1:
             raise UserError("discriminator_updates: must be 1 or more")
+        if self.discriminator_rate <= 0.0:
+            raise UserError("discriminator_rate: must be more than 0; 1 gives both networks one rate")
         crop = getattr(self.discriminator, "crop", None)
         if crop not in (None, self.patch * self.network.scale):
             side = self.patch * self.network.scale
