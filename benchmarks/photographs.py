@@ -2,7 +2,7 @@
 
     python benchmarks/photographs.py KODAK [--model compact-x4] [--dials fidelity photo-fidelity]
 
-Degraded: by the degradation ``photo`` of training, each photograph by its own chances. Compressed: made small by MATLAB's
+Photo, everyday: by these degradations of training, each photograph by its own chances. Compressed: made small by MATLAB's
 bicubic, then by JPEG of a quality.
 """
 
@@ -42,12 +42,14 @@ def main() -> None:
         methods[dial] = superfine.load(options.model, device="cpu", dial=parse_dial(dial)).upscale
     originals = list(pairs(options.folder, 4))
     inputs = {
-        "degraded": [
-            degraded(pair.hr[None], DEGRADATIONS["photo"], scale=4, seed=0, step=number)[0]
+        name: [
+            degraded(pair.hr[None], DEGRADATIONS[name], scale=4, seed=0, step=number)[0]
             for number, pair in enumerate(originals)
-        ],
-        "bicubic": [pair.lr for pair in originals],
-    } | {f"JPEG {quality}": [compressed(pair.lr, quality) for pair in originals] for quality in QUALITIES}
+        ]
+        for name in ("photo", "everyday")
+    }
+    inputs["bicubic"] = [pair.lr for pair in originals]
+    inputs |= {f"JPEG {quality}": [compressed(pair.lr, quality) for pair in originals] for quality in QUALITIES}
     print(f"{'PSNR-Y, dB':16}" + "".join(f"{name:>10}" for name in inputs))
     for name, method in methods.items():
         means = [
