@@ -61,20 +61,22 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def consistency(result: Tensor, lr: Tensor) -> Tensor:
-    """``mean |B(result) − lr|``, B making pictures small by MATLAB's bicubic: what is enlarged must be what was small.
+def consistency(result: Tensor, target: Tensor, *, scale: int) -> Tensor:
+    """``mean |B(result) − B(target)|``, B making pictures small by MATLAB's bicubic: what both look like from afar.
 
-    As LR-PSNR judges it in the NTIRE challenges on learning the super-resolution space (Lugmayr et al. 2021, §3). Neither the
-    photograph nor its textures are in it, so it holds shading and colours without blurring anything. Two pixels at each edge
-    are left out: what they were made of lies partly beyond the crop.
+    Where the network enlarges B(target), this asks that what was enlarged is made small again as it was, which LR-PSNR judges
+    in the NTIRE challenges on learning the super-resolution space (Lugmayr et al. 2021, §3). The photograph's textures are
+    not in it, so it holds shading and colours without blurring anything. Two small pixels at each edge are left out: in a
+    network's input, they were made of what lies beyond the crop.
 
     Parameters
     ----------
-    result, lr : N×C×sH×sW and N×C×H×W in [0,1], H and W more than 4.
+    result, target : N×C×sH×sW in [0,1], H and W more than 4.
     """
-    small = F.interpolate(result, lr.shape[2:], mode="bicubic", antialias=True)
-    inner = slice(2, -2)
-    return F.l1_loss(small[..., inner, inner], lr[..., inner, inner])
+    error = result - target
+    size = error.shape[-2] // scale, error.shape[-1] // scale
+    small = F.interpolate(error, size, mode="bicubic", antialias=True)  # B is linear
+    return small[..., 2:-2, 2:-2].abs().mean()
 
 
 CHECKERBOARD_WINDOW = 8

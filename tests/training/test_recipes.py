@@ -90,14 +90,10 @@ def test_unknown_settings_and_values_are_refused(key: str, value: str, message: 
         override(recipe("compact-fidelity"), {key: value})
 
 
-def test_consistency_is_with_the_bicubic_picture_alone() -> None:
+def test_consistency_needs_room_for_the_edges_it_leaves_out() -> None:
     assert override(recipe("compact-fidelity"), {"consistency": "2"}).consistency == 2.0
     with pytest.raises(UserError, match=r"patch: 4, but consistency leaves out two pixels at each edge; give 5"):
         override(recipe("compact-texture"), {"patch": "4"})
-    with pytest.raises(
-        UserError, match=r"consistency: holds for MATLAB's bicubic alone, not for everyday; leave it at 0"
-    ):
-        override(recipe("compact-photo-fidelity"), {"consistency": "2"})
 
 
 def test_checkerboard_needs_room_for_its_window() -> None:

@@ -90,7 +90,7 @@ def train(
                 with torch.autocast(world.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                     result = setup.forward(x)
                 result = result.float()
-                terms = loss_terms(result, target, x)
+                terms = loss_terms(result, target)
                 seen_target, seen_result = seen(target, x), seen(result, x)
                 real, fake = judged(seen_target, seen_result)
                 terms["adversarial"] = recipe.adversarial_weight * adversarial.generator(real, fake)

@@ -10,8 +10,8 @@ from superfine.losses import PIXEL_LOSSES, checkerboard, consistency, content, t
 from superfine.networks.features import Features, load_features
 from superfine.training.recipes import PixelRecipe
 
-Objective = Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
-"""Maps a result, its target and what was enlarged, all N×3×H×W in [0,1], to the weighted terms of the loss."""
+Objective = Callable[[Tensor, Tensor], dict[str, Tensor]]
+"""Maps a result and its target, both N×3×H×W in [0,1], to the weighted terms of the loss."""
 
 
 def features_of(recipe: PixelRecipe, weights: Path | None, device: torch.device) -> Features | None:
@@ -34,7 +34,9 @@ def features_of(recipe: PixelRecipe, weights: Path | None, device: torch.device)
 def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
     """The terms of ``recipe``; those with weight 0 are not computed."""
 
-    def terms(result: Tensor, target: Tensor, lr: Tensor) -> dict[str, Tensor]:
+    scale = recipe.network.scale
+
+    def terms(result: Tensor, target: Tensor) -> dict[str, Tensor]:
         values: dict[str, Tensor] = {}
         if recipe.pixel_weight:
             values[recipe.loss] = recipe.pixel_weight * PIXEL_LOSSES[recipe.loss](result, target)
@@ -51,9 +53,8 @@ def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
                 rescale=recipe.content.rescale,
             )
         if recipe.consistency:
-            values["consistency"] = recipe.consistency * consistency(result, lr)
+            values["consistency"] = recipe.consistency * consistency(result, target, scale=scale)
         if recipe.checkerboard:
-            scale = result.shape[-1] // lr.shape[-1]
             values["checkerboard"] = recipe.checkerboard * checkerboard(result, target, scale=scale)
         if recipe.total_variation:
             values["tv"] = recipe.total_variation * total_variation(result)

@@ -61,7 +61,7 @@ def train(
                 rate = set_rate(optimiser, recipe, course.step, factor=course.rate_factor)
                 with torch.autocast(world.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                     result = setup.forward(x)
-                terms = loss_terms(result.float(), target, x)
+                terms = loss_terms(result.float(), target)
                 loss = torch.stack(list(terms.values())).sum()
                 loss.backward()  # type: ignore[no-untyped-call]
                 world.average_gradients(network.parameters())

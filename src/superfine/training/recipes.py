@@ -83,8 +83,8 @@ class Content:
 
 @dataclass(frozen=True)
 class PixelRecipe:
-    """A run of the pixel stage: a network minimises ``pixel_weight``·pixel + content + ``consistency``·|B(result) − lr| +
-    ``checkerboard``·|what repeats every s pixels| + ``total_variation``·TV.
+    """A run of the pixel stage: a network minimises ``pixel_weight``·pixel + content + ``consistency``·|B(result) − B(target)|
+    + ``checkerboard``·|what repeats every s pixels| + ``total_variation``·TV.
 
     ``batch`` crops of ``patch``×``patch`` low-resolution pixels per step; ``loss`` is the pixel loss. ``degradation`` says how
     they were made small: "pack" takes the pack's own, by MATLAB's bicubic, a name in
@@ -120,11 +120,6 @@ class PixelRecipe:
         _one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
         _one_of("optimiser", self.optimiser, ("adam", "muon", "sgd"))
         _one_of("precision", self.precision, ("bf16", "f32"))
-        if self.consistency and self.degradation != PACK:
-            raise UserError(
-                f"consistency: holds for MATLAB's bicubic alone, not for {self.degradation}; leave it at 0, or the "
-                f"degradation at {PACK}"
-            )
         if self.consistency and self.patch < 5:
             raise UserError(f"patch: {self.patch}, but consistency leaves out two pixels at each edge; give 5 or more")
         if self.checkerboard and self.patch < CHECKERBOARD_WINDOW:
@@ -280,7 +275,7 @@ RECIPES: dict[str, PixelRecipe] = {
     "compact-texture": _TEXTURE,
     # The same for photographs as they are found: mostly compressed, some soft, some noisy, a few ruined.
     "compact-photo-fidelity": replace(_FIDELITY, degradation="everyday"),
-    "compact-photo-texture": replace(_TEXTURE, degradation="everyday", consistency=0.0, pixel_weight=0.5),
+    "compact-photo-texture": replace(_TEXTURE, degradation="everyday"),
 }
 
 
