@@ -198,18 +198,20 @@ class PatchDiscriminator(nn.Module):
         return logits
 
 
-def residual(picture: Tensor, x: Tensor) -> Tensor:
-    """``½ + 4 (picture − x enlarged by MATLAB's bicubic)``, N×3×sH×sW from N×3×sH×sW and N×3×H×W, all in [0,1].
+def residual(picture: Tensor, scale: int) -> Tensor:
+    """``½ + 4 (picture − B⁻(B(picture)))``, N×3×sH×sW in [0,1]: what a picture loses when MATLAB's bicubic makes it small.
 
-    What was not in the input is all that a discriminator of pairs needs to see; the factor gives it about the contrast of a
-    picture, ½ the middle of its range.
+    B⁻ enlarges again. A result has to make up just this, and in it a photograph and a result that was smooth before differ
+    most. What both look like from afar is not in it: there a result of a degraded input is wrong in ways that no texture can
+    mend. The factor gives it about the contrast of a picture, ½ the middle of its range.
     """
-    enlarged = F.interpolate(x, picture.shape[2:], mode="bicubic", antialias=True)
-    return 0.5 + 4.0 * (picture - enlarged)
+    size = picture.shape[-2:]
+    small = F.interpolate(picture, (size[0] // scale, size[1] // scale), mode="bicubic", antialias=True)
+    return 0.5 + 4.0 * (picture - F.interpolate(small, size, mode="bicubic", antialias=True))
 
 
-INPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"picture": lambda picture, x: picture, "residual": residual}
-"""What a discriminator sees of a picture, whose low-resolution pixels are x: the picture as it is, or its residual."""
+INPUTS: dict[str, Callable[[Tensor, int], Tensor]] = {"picture": lambda picture, scale: picture, "residual": residual}
+"""What a discriminator sees of a picture that was to be enlarged ``scale`` times: the picture as it is, or its residual."""
 
 
 def _check(channels: int, crop: int | None, multiple: int) -> None:

@@ -69,7 +69,7 @@ def train(
         }
         loss_terms = objective(recipe, setup.features)
         adversarial = ADVERSARIAL_LOSSES[recipe.adversarial]
-        seen = INPUTS[recipe.discriminator_input]
+        seen, scale = INPUTS[recipe.discriminator_input], recipe.network.scale
 
         def judged(photographs: Tensor, results: Tensor) -> tuple[Tensor, Tensor]:
             """Logits of what is seen of photographs and of results, of the whole batch of all processes."""
@@ -91,7 +91,7 @@ def train(
                     result = setup.forward(x)
                 result = result.float()
                 terms = loss_terms(result, target)
-                seen_target, seen_result = seen(target, x), seen(result, x)
+                seen_target, seen_result = seen(target, scale), seen(result, scale)
                 real, fake = judged(seen_target, seen_result)
                 terms["adversarial"] = recipe.adversarial_weight * adversarial.generator(real, fake)
                 loss = torch.stack(list(terms.values())).sum()
@@ -111,7 +111,7 @@ def train(
                     if recipe.r1 and course.step % PENALISED_EVERY == 0:
                         # Not compiled: that has no gradient of a gradient.
                         photographs = target.detach().requires_grad_()
-                        penalty = gradient_penalty(discriminator(seen(photographs, x)), photographs)
+                        penalty = gradient_penalty(discriminator(seen(photographs, scale)), photographs)
                         (PENALISED_EVERY * recipe.r1 * penalty).backward()  # type: ignore[no-untyped-call]
                     world.average_gradients(discriminator.parameters())
                     judges_norm = gradient_norm(discriminator)

@@ -144,7 +144,7 @@ class AdversarialRecipe(PixelRecipe):
 
     ``adversarial`` names the loss of both sides, ``discriminator_updates`` is k, its updates for each of the generator's, and
     ``discriminator_rate`` times the generator's rate is its own (two time-scales: Heusel et al. 2017).
-    ``discriminator_input`` is what it looks at: "picture", or "residual", the difference from what bicubic makes of the input
+    ``discriminator_input`` is what it looks at: "picture", or "residual", what it loses when it is made small
     (:func:`superfine.networks.discriminators.residual`). ``r1`` is γ, the weight of the gradient penalty on photographs
     (:func:`superfine.losses.gradient_penalty`), 0 turns it off.
     """
