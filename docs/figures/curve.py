@@ -60,7 +60,10 @@ def main() -> None:
     above.set_ylabel(f"PSNR-Y on {name}, dB")
     below.set_ylabel("training losses,\nfrom least to most")
     below.set_xlabel("step")
-    below.legend(frameon=False)
+    entries = dict(zip(*reversed(below.get_legend_handles_labels()), strict=True))  # each label once
+    below.legend(
+        entries.values(), entries, frameon=False, ncols=len(entries), loc="lower center", bbox_to_anchor=(0.5, 1.0)
+    )
     for axes in (above, below):
         axes.grid(alpha=0.3)
         for begin in begins[1:-1]:
