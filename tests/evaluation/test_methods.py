@@ -27,7 +27,7 @@ def dialled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     halved = {name: (tensor / 2).astype(np.float16) for name, tensor in weights.items()}
     texture = Variant("texture.safetensors", training={"name": "esrgan"})
     variants = {"fidelity": bundled.card.variants["fidelity"], "texture": texture}
-    card = dataclasses.replace(bundled.card, variants=variants)
+    card = dataclasses.replace(bundled.card, variants=variants, dial="0")
     folder = tmp_path_factory.mktemp("models") / "two"
     write_model(folder, card, bundled.read(GRAPH), {"fidelity": weights, "texture": halved})
     return folder
