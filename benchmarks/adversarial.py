@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -46,7 +47,7 @@ def reference(chosen: AdversarialRecipe, folder: Path, features: Path | None) ->
     known = features_of(chosen, features, torch.device("cpu"))
     loss_terms = objective(chosen, known.to(memory_format=torch.contiguous_format) if known else None)
     adversarial = ADVERSARIAL_LOSSES[chosen.adversarial]
-    look = INPUTS[chosen.discriminator_input]
+    look = partial(INPUTS[chosen.discriminator_input], scale=chosen.network.scale)
     while True:
         crops = PngCrops(folder, chosen.patch, chosen.network.scale, (chosen.steps + WARMING_UP) * chosen.batch)
         # Fresh processes: libvips, which this one has used, does not survive a fork.
@@ -56,21 +57,19 @@ def reference(chosen: AdversarialRecipe, folder: Path, features: Path | None) ->
                 started = time.perf_counter()
             discriminator.requires_grad_(False)
             result = generator(x)
-            loss = sum(loss_terms(result, target, x).values())
-            real = discriminator(look(target, x)) if adversarial.relative else None
-            loss = loss + chosen.adversarial_weight * adversarial.generator(real, discriminator(look(result, x)))
+            loss = sum(loss_terms(result, target).values())
+            real = discriminator(look(target)) if adversarial.relative else None
+            loss = loss + chosen.adversarial_weight * adversarial.generator(real, discriminator(look(result)))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             discriminator.requires_grad_(True)
             for _ in range(chosen.discriminator_updates):
-                judgement = adversarial.discriminator(
-                    discriminator(look(target, x)), discriminator(look(result.detach(), x))
-                )
+                judgement = adversarial.discriminator(discriminator(look(target)), discriminator(look(result.detach())))
                 if chosen.r1 and step % PENALISED_EVERY == 0:
                     seen = target.clone().requires_grad_()
                     judgement = judgement + PENALISED_EVERY * chosen.r1 * gradient_penalty(
-                        discriminator(look(seen, x)), seen
+                        discriminator(look(seen)), seen
                     )
                 judges_optimiser.zero_grad()
                 judgement.backward()

@@ -7,12 +7,10 @@ device, the noise fields are others.
 This package is the one part of :mod:`superfine.data` that imports torch.
 """
 
-from superfine.data.degrade.arrays import degraded
+from superfine.data.degrade.arrays import Degradation, degraded
 from superfine.data.degrade.classical import Classical
 from superfine.data.degrade.everyday import Everyday
 from superfine.data.degrade.photo import Pass, Photo
-
-Degradation = Classical | Photo | Everyday
 
 DEGRADATIONS: dict[str, Degradation] = {
     "bicubic": Classical(),

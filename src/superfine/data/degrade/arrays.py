@@ -10,9 +10,11 @@ from superfine.data.degrade.classical import Classical
 from superfine.data.degrade.everyday import Everyday
 from superfine.data.degrade.photo import Photo
 
+Degradation = Classical | Photo | Everyday
+
 
 def degraded(
-    pictures: NDArray[np.float32], how: Classical | Photo | Everyday, *, scale: int, seed: int, step: int
+    pictures: NDArray[np.float32], how: Degradation, *, scale: int, seed: int, step: int
 ) -> NDArray[np.float32]:
     """Degrade pictures N×H×W×3 float32 RGB in [0,1] on the CPU, as batch ``step`` of a run, to N×H/s×W/s×3.
 
