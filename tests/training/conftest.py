@@ -1,7 +1,5 @@
 """A small pack, and a small recipe for it."""
 
-import fcntl
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +38,3 @@ def small_recipe() -> PixelRecipe:
 def one_thread() -> None:
     """Small networks gain nothing from more threads."""
     torch.set_num_threads(1)
-
-
-@pytest.fixture
-def one_torchrun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No other test's ``torchrun`` meanwhile: they look for free ports."""
-    with (tmp_path_factory.getbasetemp().parent / "torchrun.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -303,7 +303,6 @@ train("gan", recipe, Pack(Path(sys.argv[1])), Path(sys.argv[2]), options=Options
 """
 
 
-@pytest.mark.usefixtures("one_torchrun")
 @pytest.mark.parametrize("adversarial", ["relativistic", "paired"])
 def test_two_processes_follow_one(small_pack: Pack, tmp_path: Path, adversarial: str) -> None:
     script = tmp_path / "gan.py"

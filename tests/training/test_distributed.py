@@ -53,7 +53,6 @@ def losses(run: Path) -> list[tuple[int, float]]:
     return [(record["step"], record["l1"]) for record in map(json.loads, (run / "log.jsonl").read_text().splitlines())]
 
 
-@pytest.mark.usefixtures("one_torchrun")
 def test_two_processes_follow_one_and_either_goes_on_with_the_other(
     script: Path, small_pack: Pack, tmp_path: Path
 ) -> None:
