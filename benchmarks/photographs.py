@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import superfine
 from superfine.data.degrade import DEGRADATIONS, degraded
-from superfine.images import imresize
+from superfine.images import imresize, in_unit
 from superfine.metrics import pairs, score
 from superfine.modelfile import parse_dial
 
@@ -43,7 +43,7 @@ def main() -> None:
     originals = list(pairs(options.folder, 4))
     inputs = {
         name: [
-            degraded(pair.hr[None], DEGRADATIONS[name], scale=4, seed=0, step=number)[0]
+            degraded(in_unit(pair.hr)[None], DEGRADATIONS[name], scale=4, seed=0, step=number)[0]
             for number, pair in enumerate(originals)
         ]
         for name in ("photo", "everyday")

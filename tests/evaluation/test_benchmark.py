@@ -28,7 +28,7 @@ from superfine.evaluation import (
 )
 from superfine.evaluation.methods import Produce, Result
 from superfine.evaluation.sets import Item
-from superfine.images import Picture, read, write
+from superfine.images import Picture, in_unit, read, write
 from superfine.metrics import Pair, measure
 from superfine.modelfile import GRAPH, open_model, write_model
 
@@ -263,7 +263,7 @@ def test_results_are_kept_where_asked(bench: BenchmarkSet, known: Cache, tmp_pat
     (score,) = evaluation.scores
     pair = bench.pair(bench.items[2])
     assert evaluation.pictures == out / "pictures"
-    np.testing.assert_array_equal(read(evaluation.picture("photos", "HR", "2")).pixels, pair.hr)
+    np.testing.assert_array_equal(read(evaluation.picture("photos", "HR", "2")).pixels, in_unit(pair.hr))
     np.testing.assert_array_equal(read(evaluation.picture("photos", "LR", "2")).pixels, pair.lr)
     kept = read(evaluation.picture("photos", "bicubic", "2")).pixels
     values = measure(kept, pair.hr, pair.lr, metrics=score.metrics, protocol="standard", scale=4, grey=False)
@@ -285,7 +285,9 @@ def test_kept_results_are_made_again_only_where_they_are_not_right(
     again = Counted("bicubic")
     run(again, bench, known, out=tmp_path / "out")
     assert sorted(again.computed) == ["1", "3"]
-    np.testing.assert_array_equal(read(evaluation.picture("photos", "HR", "0")).pixels, bench.pair(bench.items[0]).hr)
+    np.testing.assert_array_equal(
+        read(evaluation.picture("photos", "HR", "0")).pixels, in_unit(bench.pair(bench.items[0]).hr)
+    )
 
 
 def test_a_grey_result_is_kept_as_it_was_scored(tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:

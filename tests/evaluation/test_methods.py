@@ -13,7 +13,7 @@ from superfine.engine import load
 from superfine.errors import UserError
 from superfine.evaluation.methods import Interpolation, Network, ReadyMade, common_scale, open_methods
 from superfine.evaluation.sets import BenchmarkSet, Item, open_set
-from superfine.images import Picture, imresize, write
+from superfine.images import Picture, imresize, in_unit, write
 from superfine.modelfile import GRAPH, Variant, open_model, write_model
 
 WriteNoise = Callable[..., None]
@@ -226,7 +226,7 @@ def test_colours_in_a_picture_of_a_grey_original_are_noted(
     pair = bench.pair(grey)
     tool = tmp_path / "tool"
     tool.mkdir()
-    write(Picture(pair.hr, grey=False), tool / "grey.png")
+    write(Picture(in_unit(pair.hr), grey=False), tool / "grey.png")
     assert ready_made(tool).ready(1)(bench, grey, pair).note == ""
     write_noise(tool / "grey.png", 32, 32, 9)
     assert "scored on the mean of its channels" in ready_made(tool).ready(1)(bench, grey, pair).note

@@ -9,13 +9,16 @@ from superfine.errors import UserError
 from superfine.evaluation import ruler
 from superfine.evaluation.cache import Entry
 from superfine.evaluation.ruler import Ruler
+from superfine.images import in_unit
 from superfine.metrics import Pair
 
 
 @pytest.fixture
 def pair() -> Pair:
     generator = np.random.default_rng(3)
-    return Pair("noise", generator.random((32, 32, 3), np.float32), generator.random((8, 8, 3), np.float32), grey=False)
+    return Pair(
+        "noise", generator.integers(0, 256, (32, 32, 3), np.uint8), generator.random((8, 8, 3), np.float32), grey=False
+    )
 
 
 def test_only_what_is_missing_is_measured(pair: Pair) -> None:
@@ -23,7 +26,7 @@ def test_only_what_is_missing_is_measured(pair: Pair) -> None:
     entry = Entry({"psnr_y": 1.0})
     assert both.metrics == ("psnr_y", "ssim_y")
     assert both.missing(entry) == ["ssim_y"]
-    values = both.measure(entry, pair.hr, pair, scale=4)
+    values = both.measure(entry, in_unit(pair.hr), pair, scale=4)
     assert values == {"ssim_y": 1.0}
     assert both.values(Entry(entry.values | values)) == {"psnr_y": 1.0, "ssim_y": 1.0}
 
@@ -47,10 +50,10 @@ def test_a_missing_package_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_is_no_number_is_told(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Ruler(["psnr_y"], "standard")
-    result = pair.hr.copy()
+    result = in_unit(pair.hr)
     result[0, 0, 0] = np.nan
     with pytest.raises(UserError, match="no numbers"):
         one.measure(Entry(), result, pair, scale=4)
     monkeypatch.setattr(ruler, "measure", lambda *_, **__: {"psnr_y": float("nan")})
     with pytest.raises(UserError, match="PSNR-Y has no value for this picture"):
-        one.measure(Entry(), pair.hr, pair, scale=4)
+        one.measure(Entry(), in_unit(pair.hr), pair, scale=4)

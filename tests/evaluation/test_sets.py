@@ -21,8 +21,8 @@ def test_a_plain_folder_gets_twins_by_imresize(photos: Path) -> None:
     assert bench.fingerprint(bench.items[2])[1] == "made"
     pair = bench.pair(bench.items[2])
     assert pair.hr.shape == (32, 44, 3)  # of 33 × 47, cropped to a multiple of 4
-    levels = np.rint(pair.hr * 255).astype(np.uint8)
-    np.testing.assert_array_equal(np.rint(pair.lr * 255).astype(np.uint8), imresize(levels, scale=0.25))
+    assert pair.hr.dtype == np.uint8
+    np.testing.assert_array_equal(np.rint(pair.lr * 255).astype(np.uint8), imresize(pair.hr, scale=0.25))
 
 
 @pytest.mark.parametrize(

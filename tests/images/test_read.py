@@ -12,7 +12,7 @@ import pytest
 import pyvips
 
 from superfine.errors import UserError
-from superfine.images import Metadata, Picture, is_picture, read, size, write
+from superfine.images import Metadata, Picture, is_picture, read, read_levels, size, write
 
 SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".avif")
 BLOB = pyvips.GValue.blob_type
@@ -47,6 +47,21 @@ def test_lossless_rgb_is_exact(tmp_path: Path, suffix: str) -> None:
     assert picture.pixels.flags.c_contiguous
     assert np.array_equal(picture.pixels, samples / np.float32(255))
     assert (picture.alpha, picture.grey, picture.bits, picture.metadata) == (None, False, 8, Metadata())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_levels_are_the_rounded_picture(tmp_path: Path, channels: int, dtype: type) -> None:
+    samples = photograph(channels=channels).astype(dtype) * dtype(257 if dtype is np.uint16 else 1) // dtype(2) + dtype(
+        3
+    )
+    path = saved(tmp_path / "a.png", samples)
+    picture = read(path)
+    levels, grey = read_levels(path)
+    assert (levels.dtype, levels.flags.c_contiguous, grey) == (np.uint8, True, channels < 3)
+    np.testing.assert_array_equal(levels, np.rint(picture.pixels * 255))
+    with pytest.raises(UserError, match="megapixels"):
+        read_levels(path, max_pixels=100)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif"])

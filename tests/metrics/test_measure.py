@@ -67,6 +67,16 @@ def test_it_gives_what_the_metrics_give(enlarged: tuple[Pixels, Pixels, Pixels],
     assert given["lr_consistency"] == pytest.approx(psnr(small, levels(lr), crop=0, data_range=255), abs=1e-4)
 
 
+@pytest.mark.parametrize("grey", [False, True])
+def test_levels_are_what_their_floats_are(enlarged: tuple[Pixels, Pixels, Pixels], grey: bool) -> None:
+    floats = [np.float32(levels(p) / 255) for p in enlarged]
+    in_levels = [levels(p).astype(np.uint8) for p in enlarged]
+    options = {"metrics": WITHOUT_NETWORKS, "protocol": "standard", "scale": 4, "grey": grey}
+    expected = measure(*floats, **options)
+    assert measure(*in_levels, **options) == expected
+    assert measure(floats[0], in_levels[1], floats[2], **options) == expected
+
+
 def test_the_protocols_differ_in_rounding_window_and_border(enlarged: tuple[Pixels, Pixels, Pixels]) -> None:
     result, hr, _ = enlarged
     given = {

@@ -16,8 +16,8 @@ def test_a_plain_folder_gets_twins_by_imresize(photos: Path) -> None:
     assert [pair.name for pair in found] == ["0", "1", "2", "3"]
     pair = found[2]
     assert pair.hr.shape == (32, 44, 3)
-    levels = np.rint(pair.hr * 255).astype(np.uint8)
-    np.testing.assert_array_equal(np.rint(pair.lr * 255).astype(np.uint8), imresize(levels, scale=0.25))
+    assert pair.hr.dtype == np.uint8
+    np.testing.assert_array_equal(np.rint(pair.lr * 255).astype(np.uint8), imresize(pair.hr, scale=0.25))
 
 
 def test_given_twins_are_used(tmp_path: Path, write_noise: Callable[..., None]) -> None:

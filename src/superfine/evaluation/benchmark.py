@@ -21,7 +21,7 @@ from superfine.evaluation.methods import Method, Produce, Result
 from superfine.evaluation.ruler import Ruler
 from superfine.evaluation.score import PICTURES, Evaluation, Score
 from superfine.evaluation.sets import BenchmarkSet, Item, Pixels, sha256
-from superfine.images import Picture, size, write
+from superfine.images import Picture, in_unit, size, write
 from superfine.metrics import METRICS, Pair
 
 STANDARD = ("psnr_y", "ssim_y")
@@ -312,7 +312,7 @@ class _Run:
                 return
             with self.room.for_pixels(_pixels(item)):
                 pair = bench.pair(item)
-                for kind, pixels in (("HR", pair.hr), ("LR", pair.lr)):
+                for kind, pixels in (("HR", in_unit(pair.hr)), ("LR", pair.lr)):
                     digest = self._write(bench, kind, item, pixels, pair.grey)
                     self.cache.write(names[kind], Entry(png=digest))
         except UserError:

@@ -10,6 +10,7 @@ import numpy as np
 from superfine.errors import UserError
 from superfine.evaluation.cache import Entry, key
 from superfine.evaluation.sets import Pixels, searched, sha256
+from superfine.images import in_unit
 from superfine.metrics import METRICS, PROTOCOLS, Pair, measure, read_pristine
 
 SIDE = 128
@@ -76,8 +77,8 @@ class Ruler:
         if "niqe" in self.weights:
             read_pristine(self.weights["niqe"])
         if names := [name for name in self.metrics if METRICS[name].needs]:
-            noise = np.random.default_rng(0).random((SIDE, SIDE, 3), dtype=np.float32)
-            self._measure(names, noise, Pair("noise", noise, noise, grey=False), scale=1)
+            noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+            self._measure(names, in_unit(noise), Pair("noise", noise, in_unit(noise), grey=False), scale=1)
 
     def measure(self, entry: Entry, result: Pixels, pair: Pair, *, scale: int) -> dict[str, float]:
         """The values that ``entry`` lacks, as it keeps them.

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.evaluation.score import folder_name
-from superfine.images import Picture, imresize, is_picture, read
+from superfine.images import imresize, in_unit, is_picture, read_levels
 from superfine.metrics import Pair
 
 Pixels = NDArray[np.float32]
@@ -71,24 +72,23 @@ class BenchmarkSet:
         """
         if item.problem or item.hr is None:
             raise UserError(item.problem)
-        original = _eight_bits(read(item.hr))
-        height, width = (length - length % self.scale for length in original.pixels.shape[:2])
+        original, grey = read_levels(item.hr)
+        height, width = (length - length % self.scale for length in original.shape[:2])
         if 0 in (height, width):
             raise UserError(f"{item.hr}: is smaller than {self.scale}×{self.scale}; leave it out")
-        hr = original.pixels[:height, :width]
+        hr = original[:height, :width]
         if item.lr is None:
-            levels = imresize(np.rint(hr * np.float32(255)).astype(np.uint8), scale=1 / self.scale)
-            return Pair(item.name, hr, levels.astype(np.float32) / np.float32(255), original.grey)
-        twin = _eight_bits(read(item.lr))
-        lr_height, lr_width = twin.pixels.shape[:2]
+            return Pair(item.name, hr, in_unit(imresize(hr, scale=1 / self.scale)), grey)
+        twin, twin_grey = read_levels(item.lr)
+        lr_height, lr_width = twin.shape[:2]
         if (lr_height * self.scale, lr_width * self.scale) != (height, width):
             raise UserError(
                 f"{item.lr}: is {lr_width}×{lr_height}, not a {self.scale}th of its original's {width}×{height}; "
                 "make the twin again"
             )
-        if other_mode(twin, original):
-            raise UserError(f"{item.lr}: is {_mode(twin)}, its original {_mode(original)}; make the twin again")
-        return Pair(item.name, hr, twin.pixels, original.grey)
+        if grey != twin_grey and has_colours(original if twin_grey else twin):
+            raise UserError(f"{item.lr}: is {_mode(twin_grey)}, its original {_mode(grey)}; make the twin again")
+        return Pair(item.name, hr, in_unit(twin), grey)
 
 
 def open_sets(folders: Sequence[Path], scale: int) -> tuple[BenchmarkSet, ...]:
@@ -227,24 +227,10 @@ def sha256(file: Path) -> str:
         raise UserError(f"{file}: cannot be read: {error.strerror}; check the file and its permissions") from None
 
 
-def other_mode(picture: Picture, original: Picture) -> bool:
-    """Whether one is a single-channel picture and the other has colours in it, not just three equal channels."""
-    if picture.grey == original.grey:
-        return False
-    return has_colours((original if picture.grey else picture).pixels)
-
-
-def has_colours(pixels: Pixels) -> bool:
+def has_colours(pixels: NDArray[Any]) -> bool:
     """Whether the channels differ anywhere."""
     return not bool((pixels[..., :1] == pixels[..., 1:]).all())
 
 
-def _mode(picture: Picture) -> str:
-    return "grey" if picture.grey else "in colour"
-
-
-def _eight_bits(picture: Picture) -> Picture:
-    if picture.bits == 8:
-        return picture
-    levels = np.rint(picture.pixels * np.float32(255)) / np.float32(255)
-    return Picture(levels, picture.alpha, picture.grey, 8, picture.metadata)
+def _mode(grey: bool) -> str:
+    return "grey" if grey else "in colour"

@@ -8,7 +8,7 @@ import pyvips
 from superfine.images.formats import FORMATS, Format, format_of, is_picture
 from superfine.images.imresize import imresize, imresize_tensor
 from superfine.images.picture import Metadata, Picture
-from superfine.images.read import read, size
+from superfine.images.read import in_unit, read, read_levels, size
 from superfine.images.write import write, write_strips
 
 # libvips keeps the results of operations by their arguments; ours are streams that are used once, so that would only hold
@@ -23,8 +23,10 @@ __all__ = [
     "format_of",
     "imresize",
     "imresize_tensor",
+    "in_unit",
     "is_picture",
     "read",
+    "read_levels",
     "size",
     "write",
     "write_strips",

@@ -48,10 +48,31 @@ def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture
         If the file is missing, not readable, empty, cut short, damaged, too large or no picture of these formats.
     """
     with _opened(Path(path)) as (image, tiff_exif):
-        _refuse_too_large(image, Path(path), max_pixels)
-        samples, metadata = _samples(image, Path(path)), _metadata(image, tiff_exif)
-        upright = _upright(samples, _orientation(image))
-        return _picture(upright, _greatest(image, samples), metadata)
+        samples, greatest = _decoded(image, Path(path), max_pixels)
+        return _picture(samples, greatest, _metadata(image, tiff_exif))
+
+
+def read_levels(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> tuple[NDArray[np.uint8], bool]:
+    """Read a picture's colours in 8 bits, to measure them: what :func:`read` gives, rounded to 0–255, without its transparency.
+
+    Returns
+    -------
+    uint8 array, height × width × 3
+        RGB, upright.
+    bool
+        Whether the file has one channel (and perhaps alpha); the array's three are equal then.
+
+    Raises
+    ------
+    UserError
+        As :func:`read`.
+    """
+    with _opened(Path(path)) as (image, _):
+        samples, greatest = _decoded(image, Path(path), max_pixels)
+    colour, grey = _colour(samples)
+    if greatest != 255:
+        colour = np.rint(in_unit(colour, greatest) * np.float32(255)).astype(np.uint8)
+    return (np.repeat(colour, 3, axis=2) if grey else np.ascontiguousarray(colour)), grey
 
 
 def size(path: str | PathLike[str]) -> tuple[int, int]:
@@ -109,6 +130,13 @@ def _refuse_too_large(image: Any, path: Path, max_pixels: int) -> None:
             f"{path}: has {image.width} × {image.height} = {image.width * image.height / 1e6:,.0f} megapixels, "
             f"more than the {max_pixels / 1e6:,.0f} allowed; crop or shrink it first"
         )
+
+
+def _decoded(image: Any, path: Path, max_pixels: int) -> tuple[NDArray[Any], int]:
+    """The upright samples of a picture, and the value that means 1."""
+    _refuse_too_large(image, path, max_pixels)
+    samples = _samples(image, path)
+    return _upright(samples, _orientation(image)), _greatest(image, samples)
 
 
 def _samples(image: Any, path: Path) -> NDArray[Any]:
@@ -173,20 +201,29 @@ def _upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def _picture(samples: NDArray[Any], greatest: int, metadata: Metadata) -> Picture:
     channels = samples.shape[2]
-    grey = channels < 3
-    colour = _in_unit(samples[..., : 1 if grey else 3], greatest)
+    samples_of_colour, grey = _colour(samples)
+    colour = in_unit(samples_of_colour, greatest)
     opacity = samples[..., 1 if grey else 3] if channels in (2, 4) or channels > 4 else None
     return Picture(
         pixels=np.repeat(colour, 3, axis=2) if grey else colour,
-        alpha=None if opacity is None else _in_unit(opacity, greatest),
+        alpha=None if opacity is None else in_unit(opacity, greatest),
         grey=grey,
         bits=8 if samples.dtype == np.uint8 else 16,
         metadata=metadata,
     )
 
 
-def _in_unit(samples: NDArray[Any], greatest: int) -> NDArray[np.float32]:
-    """Samples as contiguous float32 in [0, 1]; in two steps, as a division that converts takes four times as long."""
+def _colour(samples: NDArray[Any]) -> tuple[NDArray[Any], bool]:
+    """The samples that are no opacity, and whether they are of one channel."""
+    grey = samples.shape[2] < 3
+    return samples[..., : 1 if grey else 3], grey
+
+
+def in_unit(samples: NDArray[Any], greatest: int = 255) -> NDArray[np.float32]:
+    """Samples of 0 to ``greatest`` as contiguous float32 in [0, 1].
+
+    In two steps, as a division that converts takes four times as long.
+    """
     values = samples.astype(np.float32, order="C")
     values /= np.float32(greatest)
     return values

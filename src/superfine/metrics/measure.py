@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
+from superfine.images import in_unit
 from superfine.metrics.consistency import lr_consistency
 from superfine.metrics.lpips import lpips
 from superfine.metrics.niqe import niqe
@@ -24,9 +25,9 @@ Levels = NDArray[np.uint8]
 
 
 def measure(
-    result: Pixels,
-    hr: Pixels,
-    lr: Pixels | None,
+    result: Pixels | Levels,
+    hr: Pixels | Levels,
+    lr: Pixels | Levels | None,
     *,
     metrics: Sequence[str],
     protocol: str,
@@ -42,7 +43,7 @@ def measure(
 
     Parameters
     ----------
-    result, hr : H×W×3 float32 RGB in [0,1], the enlarged picture and the original.
+    result, hr : H×W×3 RGB, the enlarged picture and the original: float32 in [0,1], or levels of 0–255 in uint8.
     lr : H/scale×W/scale×3, what was enlarged; only ``lr_consistency`` looks at it.
     metrics : keys of :data:`superfine.metrics.METRICS`.
     protocol : a key of :data:`superfine.metrics.PROTOCOLS`.
@@ -73,7 +74,7 @@ def measure(
     return {name: _MEASURES[name](given) for name in metrics}
 
 
-def score(result: Pixels, reference: Pixels, *, scale: int, grey: bool) -> float:
+def score(result: Pixels, reference: Pixels | Levels, *, scale: int, grey: bool) -> float:
     """PSNR-Y of ``result`` under the protocol ``standard``; NaN, not an error, where a value of it is no number.
 
     For training, which goes on then. See :func:`measure`.
@@ -88,9 +89,9 @@ def score(result: Pixels, reference: Pixels, *, scale: int, grey: bool) -> float
 class _Given:
     """What is measured; what several metrics look at is made once."""
 
-    result: Pixels
-    hr: Pixels
-    lr: Pixels | None
+    result: Pixels | Levels
+    hr: Pixels | Levels
+    lr: Pixels | Levels | None
     protocol: Protocol
     scale: int
     grey: bool
@@ -107,7 +108,7 @@ class _Given:
         return _eight_bits(self.result, self.grey), _eight_bits(self.hr, self.grey)
 
     @cached_property
-    def lumas(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def lumas(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Y of both."""
         a, b = (luma(levels, grey=self.grey, rounded=self.protocol.rounded_luma) for levels in self.levels)
         return a, b
@@ -146,7 +147,7 @@ _MEASURES: dict[str, Callable[[_Given], float]] = {
 }
 
 
-def _check(result: Pixels, hr: Pixels) -> None:
+def _check(result: Pixels | Levels, hr: Pixels | Levels) -> None:
     for picture in (result, hr):
         if picture.ndim != 3 or picture.shape[2] != 3:
             raise ValueError(f"pictures are H×W×3, not {picture.shape}")
@@ -159,11 +160,15 @@ def _check(result: Pixels, hr: Pixels) -> None:
         raise UserError("the result holds values that are no numbers (NaN or infinite); look at the model that made it")
 
 
-def _eight_bits(pixels: Pixels, grey: bool) -> Levels:
+def _eight_bits(pixels: Pixels | Levels, grey: bool) -> Levels:
     """Clip to [0,1] and round to 0–255; the mean of the channels where ``grey``."""
+    if pixels.dtype == np.uint8:
+        if not grey:
+            return cast(Levels, pixels)
+        pixels = in_unit(pixels)
     levels = np.empty(pixels.shape, np.uint8)
     for start in range(0, len(pixels), STRIP):
-        strip = pixels[start : start + STRIP]
+        strip = cast(Pixels, pixels[start : start + STRIP])
         if grey:
             strip = strip.mean(axis=2, keepdims=True)
         strip = np.clip(strip, 0.0, 1.0)

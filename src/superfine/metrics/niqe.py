@@ -136,7 +136,7 @@ def _features(y: NDArray[Any]) -> tuple[Doubles, Doubles]:
     rows, columns = (length // BLOCK for length in y.shape)
     if not rows * columns:
         return np.empty((0, FEATURES)), np.empty(0)
-    y = np.rint(y[: rows * BLOCK, : columns * BLOCK]).astype(np.float64)
+    y = np.rint(y[: rows * BLOCK, : columns * BLOCK].astype(np.float64))
     whole = list(_scale(y, BLOCK))
     half = list(_scale(imresize(y, scale=0.5, padding="symmetric"), BLOCK // 2))
     features = np.hstack([np.concatenate([each for each, _ in scale]) for scale in (whole, half)])

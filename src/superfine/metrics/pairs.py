@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
-from superfine.images import imresize, is_picture, read
+from superfine.images import imresize, in_unit, is_picture, read_levels
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its twin: float32 RGB in [0,1] with 8-bit values, H×W×3 and H/s×W/s×3; ``grey`` if single-channel."""
+    """A picture in levels, uint8 RGB H×W×3, and its twin, float32 in [0,1] with 8-bit values; ``grey`` if single-channel."""
 
     name: str
-    hr: NDArray[np.float32]
+    hr: NDArray[np.uint8]
     lr: NDArray[np.float32]
     grey: bool
 
@@ -41,20 +41,19 @@ def pairs(folder: Path, scale: int) -> Iterator[Pair]:
     if not files:
         raise UserError(f"{high}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
     for file in files:
-        picture = read(file)
-        height, width = (length - length % scale for length in picture.pixels.shape[:2])
-        hr = picture.pixels[:height, :width]
-        yield Pair(file.stem, hr, _twin(file, hr, low, scale), picture.grey)
+        levels, grey = read_levels(file)
+        height, width = (length - length % scale for length in levels.shape[:2])
+        hr = levels[:height, :width]
+        yield Pair(file.stem, hr, _twin(file, hr, low, scale), grey)
 
 
-def _twin(file: Path, hr: NDArray[np.float32], low: Path, scale: int) -> NDArray[np.float32]:
+def _twin(file: Path, hr: NDArray[np.uint8], low: Path, scale: int) -> NDArray[np.float32]:
     if not low.is_dir():
-        levels = imresize(np.rint(hr * np.float32(255)).astype(np.uint8), scale=1 / scale)
-        return levels.astype(np.float32) / np.float32(255)
+        return in_unit(imresize(hr, scale=1 / scale))
     found = [twin for twin in sorted(low.iterdir()) if twin.stem in (file.stem, f"{file.stem}x{scale}")]
     if not found:
         raise UserError(f"{file}: has no twin in {low}; add it, or remove the folder to have twins made")
-    lr = read(found[0]).pixels
+    lr, _ = read_levels(found[0])
     if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
         raise UserError(f"{found[0]}: is {lr.shape[1]}×{lr.shape[0]}, not a {scale}th of {file}; make the twin again")
-    return lr
+    return in_unit(lr)

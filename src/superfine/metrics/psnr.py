@@ -11,7 +11,7 @@ STRIP = 64
 """Rows that are worked on at a time: what is made of them stays in the processor's cache."""
 
 
-def luma(pixels: NDArray[Any], *, grey: bool, rounded: bool = False) -> NDArray[np.float64]:
+def luma(pixels: NDArray[Any], *, grey: bool, rounded: bool = False) -> NDArray[np.float64 | np.uint8]:
     """Y of BT.601 in limited range, as MATLAB's ``rgb2ycbcr`` gives it.
 
     ``Y = 16 + 65.481 R + 128.553 G + 24.966 B`` for R, G, B in [0,1]. A ``grey`` picture is scored on its raw values.
@@ -24,7 +24,7 @@ def luma(pixels: NDArray[Any], *, grey: bool, rounded: bool = False) -> NDArray[
 
     Returns
     -------
-    H×W float64, in levels of 0–255.
+    H×W in levels of 0–255: float64, or uint8 where ``rounded``.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"luma takes H×W×3, not {pixels.shape}")
@@ -40,15 +40,12 @@ def luma(pixels: NDArray[Any], *, grey: bool, rounded: bool = False) -> NDArray[
                 values /= 255.0
             values *= weight
             strip += values
-        if rounded:
-            strip += 0.5
-            np.floor(strip, out=strip)
-    return y
+    return np.floor(y + 0.5).astype(np.uint8) if rounded else y
 
 
-def _rounded_luma(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _rounded_luma(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """In whole numbers, 255,000 of them a level: exact, and faster than fractions."""
-    y = np.empty(levels.shape[:2])
+    y = np.empty(levels.shape[:2], np.uint8)
     for start in range(0, len(y), STRIP):
         strip = levels[start : start + STRIP]
         total = np.multiply(strip[..., 0], 65_481, dtype=np.int32)

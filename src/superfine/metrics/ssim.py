@@ -141,10 +141,13 @@ def _similarity(
     """
     radius = len(weights) // 2
     height, width = (length - 2 * radius for length in a.shape)
+    # A variance is the small difference of two squares. It depends on no level, and around 0 float32 is enough for it.
+    level = (float(np.mean(a)) + float(np.mean(b))) / 2.0
+    a, b = (np.subtract(x, level, dtype=np.float32, casting="same_kind") for x in (a, b))
     down = across = None
     if whole_picture:
         # What is left of the weights' sum at each row and each column.
-        down, across = (np.convolve(np.ones(n), weights)[radius : radius + n] for n in a.shape)
+        down, across = (np.convolve(np.ones(n), weights)[radius : radius + n].astype(np.float32) for n in a.shape)
         height, width = a.shape
         a, b = (np.pad(x, radius) for x in (a, b))
     c1, c2 = (2.0 * (k * data_range) ** 2 for k in (K1, K2))
@@ -153,24 +156,26 @@ def _similarity(
         tile = np.s_[rows.start : rows.stop + 2 * radius, columns.start : columns.stop + 2 * radius]
         # With the sum s and the difference d of the pictures, 2 μa μb = (μs² − μd²)/2, μa² + μb² = (μs² + μd²)/2, and so on:
         # four planes to filter, where the pictures themselves need five.
-        planes = np.empty((4, *a[tile].shape))
-        np.add(a[tile], b[tile], out=planes[0], dtype=np.float64)
-        np.subtract(a[tile], b[tile], out=planes[1], dtype=np.float64)
+        planes = np.empty((4, *a[tile].shape), np.float32)
+        np.add(a[tile], b[tile], out=planes[0])
+        np.subtract(a[tile], b[tile], out=planes[1])
         np.square(planes[:2], out=planes[2:])
         planes = smooth(planes, weights)
         places = None if down is None or across is None else down[rows, None] * across[columns]
         if places is not None:
             planes /= places
-        means = np.square(planes[:2])
-        variances = np.subtract(planes[2:], means, out=planes[2:])
+        variances = planes[2:]
+        variances -= np.square(planes[:2])
         structure = _ratio(variances, c2)
+        planes[0] += 2.0 * level
+        means = np.square(planes[:2])
         luminance = _ratio(means, c1)
         if places is not None:
             structure *= places
-        contrast += float(structure.sum())
-        total += float(structure.size if places is None else places.sum())
+        contrast += float(structure.sum(dtype=np.float64))
+        total += float(structure.size if places is None else places.sum(dtype=np.float64))
         structure *= luminance
-        whole += float(structure.sum())
+        whole += float(structure.sum(dtype=np.float64))
     return whole / total, contrast / total
 
 

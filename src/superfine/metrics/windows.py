@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Planes = NDArray[np.float64]
+Planes = NDArray[np.floating[Any]]
 
 TILE = (64, 256)
 """Pixels that are worked on at a time: a few planes of them stay in the processor's cache."""
@@ -32,22 +33,24 @@ def gaussian(size: int, sigma: float) -> Planes:
 def smooth(planes: Planes, weights: Planes) -> Planes:
     """Sum N×H×W under the window ``weights`` × ``weights``, symmetric and of odd size, where it fits.
 
-    By products with a band matrix, a few rows or columns at a time: small enough to stay in one thread and in the cache, and
-    three times as fast as sums of shifted planes.
+    In the dtype of ``planes``. By products with a band matrix, a few rows or columns at a time: small enough to stay in one
+    thread and in the cache, and three times as fast as sums of shifted planes.
     """
     window = len(weights)
-    band = np.zeros((BAND, BAND + window - 1))
+    band = np.zeros((BAND, BAND + window - 1), planes.dtype)
     for i in range(BAND):
         band[i, i : i + window] = weights
     count, height, width = planes.shape
-    down = np.empty((count, height - window + 1, width))
+    down = np.empty((count, height - window + 1, width), planes.dtype)
     for here, under in _bands(height, window):
         np.matmul(band[: here.stop - here.start, : under.stop - under.start], planes[:, under], out=down[:, here])
-    out = np.empty((*down.shape[:2], width - window + 1))
+    # The rows of all planes are rows of one matrix.
+    rows = down.reshape(-1, width)
+    out = np.empty((len(rows), width - window + 1), planes.dtype)
     across = np.ascontiguousarray(band.T)
     for here, under in _bands(width, window):
-        np.matmul(down[..., under], across[: under.stop - under.start, : here.stop - here.start], out=out[..., here])
-    return out
+        np.matmul(rows[:, under], across[: under.stop - under.start, : here.stop - here.start], out=out[:, here])
+    return out.reshape(*down.shape[:2], -1)
 
 
 def _bands(length: int, window: int) -> Iterator[tuple[slice, slice]]:

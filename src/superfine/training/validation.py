@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from superfine.data.degrade import DEGRADATIONS, degraded
-from superfine.images import Metadata, Picture, imresize, write
+from superfine.images import Metadata, Picture, imresize, in_unit, write
 from superfine.metrics import Pair, pairs, score
 from superfine.networks.features import Features
 from superfine.training.recipes import PACK
@@ -56,7 +56,7 @@ class Validation:
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 result = _pixels(network(_tensor(pair.lr, device)))
             psnr.append(score(result, pair.hr, scale=self.scale, grey=pair.grey))
-            made, wanted = self._centre(result, self.scale), self._centre(pair.hr, self.scale)
+            made, wanted = self._centre(result, self.scale), in_unit(self._centre(pair.hr, self.scale))
             if self.features is not None:
                 distances.append(self._distance(_tensor(made, device), _tensor(wanted, device)))
             if len(rows) < SHOWN:
@@ -67,7 +67,7 @@ class Validation:
         panel = np.concatenate([np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0))) for row in rows])
         return Measured(float(np.mean(psnr)), float(np.mean(distances)) if distances else None, panel)
 
-    def _centre(self, picture: Pixels, scale: int) -> Pixels:
+    def _centre(self, picture: NDArray[Any], scale: int) -> NDArray[Any]:
         """The crop in the middle, at the same place in a picture and in its twin (``scale`` 1)."""
         spans = []
         for length in picture.shape[:2]:
@@ -92,7 +92,9 @@ def write_panel(panel: Pixels, file: Path) -> None:
 
 def _degraded(pair: Pair, number: int, scale: int, degradation: str) -> Pair:
     """The pair with another twin; ``number`` takes the place of the step, so that every picture has its own chances."""
-    return replace(pair, lr=degraded(pair.hr[None], DEGRADATIONS[degradation], scale=scale, seed=0, step=number)[0])
+    return replace(
+        pair, lr=degraded(in_unit(pair.hr)[None], DEGRADATIONS[degradation], scale=scale, seed=0, step=number)[0]
+    )
 
 
 def _unit(features: Tensor) -> Tensor:
