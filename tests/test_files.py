@@ -36,6 +36,18 @@ def test_a_block_that_writes_nothing_fails(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("flush", [True, False])
+def test_it_is_flushed_to_the_disk_where_it_must_not_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: bool
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    with whole_file(tmp_path / "a", flush=flush) as part:
+        part.write_text("new")
+    assert (tmp_path / "a").read_text() == "new"
+    assert len(flushed) == flush
+
+
 @pytest.mark.parametrize("letter", ["a", "猫", "\udce9"])
 def test_the_longest_name(tmp_path: Path, letter: str) -> None:
     longest = os.pathconf(tmp_path, "PC_NAME_MAX")

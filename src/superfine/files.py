@@ -16,12 +16,13 @@ _swept: set[Path] = set()
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on any failure.
 
-    The data is flushed to the disk before the rename, so a crash of the machine leaves the old file or the new one. The
-    temporary name starts with a dot, ends with ``.part`` and carries the process's id and a count, so concurrent writers do
-    not meet. Of a long name it has only the beginning, as whatever the disk can hold is a fair name for ``path``.
+    The data is flushed to the disk before the rename, so a crash of the machine leaves the old file or the new one; without
+    ``flush``, which takes milliseconds, it may leave one that is empty or cut short. The temporary name starts with a dot, ends
+    with ``.part`` and carries the process's id and a count, so concurrent writers do not meet. Of a long name it has only the
+    beginning, as whatever the disk can hold is a fair name for ``path``.
 
     A process that is killed leaves its temporary file behind. Whoever first writes to that folder afterwards removes it.
 
@@ -38,8 +39,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     _writing.add(part.name)
     try:
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        if flush:
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -148,7 +148,7 @@ class _Room:
 class _Producer:
     """A method that is made ready when it is first needed, for as many pictures at once as their size allows.
 
-    ``alone`` makes it ready for a single one; ``before`` is called first.
+    ``alone`` makes it ready for a single one; ``before`` is called first; ``pixels`` counts those of an original.
     """
 
     def __init__(
@@ -158,8 +158,9 @@ class _Producer:
         jobs: int,
         alone: Callable[[], Produce],
         before: Callable[[], None],
+        pixels: Callable[[Item], int],
     ) -> None:
-        self._method, self._sets, self._jobs = method, sets, jobs
+        self._method, self._sets, self._jobs, self._pixels = method, sets, jobs, pixels
         self._alone, self._before = alone, before
         self._lock = Lock()
         self._produce: Produce | None = None
@@ -173,7 +174,7 @@ class _Producer:
                 raise self._error
             if self._produce is not None:
                 return
-            largest = max(_pixels(item) for bench in self._sets for item in bench.items)
+            largest = max(self._pixels(item) for bench in self._sets for item in bench.items)
             at_once = max(1, min(self._jobs, SIDE_BY_SIDE // max(1, largest)))
             try:
                 self._before()
@@ -201,13 +202,14 @@ class _Run:
         self.pool, self.jobs = pool, jobs
         self.room, self.stopped = _Room(), Event()
         self.try_networks = cached(ruler.try_networks)
+        self.pixels = cached(_pixels)
         self.progress: Callable[[int], None] = lambda done: None
         self.done = 0
 
     def method(self, method: Method, sets: Sequence[BenchmarkSet]) -> tuple[str, list[Score]]:
         """The hash of a method, and its scores. Its network is loaded when first needed, and let go at the end."""
         alone = cached(partial(method.ready, 1))
-        producer = _Producer(method, sets, self.jobs, alone, self.try_networks)
+        producer = _Producer(method, sets, self.jobs, alone, self.try_networks, self.pixels)
         return method.hash(sets), [self._score(method, bench, alone, producer) for bench in sets]
 
     def _score(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce], producer: _Producer) -> Score:
@@ -261,7 +263,7 @@ class _Run:
         self._go_on()
         producer.ready()  # what is wrong with it is wrong with all pictures
         try:
-            with self.room.for_pixels(_pixels(item)):
+            with self.room.for_pixels(self.pixels(item)):
                 self._go_on()
                 pair = bench.pair(item)
                 with producer.turn() as produce:
@@ -310,7 +312,7 @@ class _Run:
             entries = {kind: self.cache.read(name) or Entry() for kind, name in names.items()}
             if all(self._is_kept(kind, bench, item, entry) for kind, entry in entries.items()):
                 return
-            with self.room.for_pixels(_pixels(item)):
+            with self.room.for_pixels(self.pixels(item)):
                 pair = bench.pair(item)
                 for kind, pixels in (("HR", in_unit(pair.hr)), ("LR", pair.lr)):
                     digest = self._write(bench, kind, item, pixels, pair.grey)

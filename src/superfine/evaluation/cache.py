@@ -41,8 +41,8 @@ class Entry:
 class Cache:
     """Entries, each a small JSON file that appears whole or not at all; several processes may share the folder.
 
-    An entry that is missing or damaged counts as unknown. A folder that cannot be written to is said once, and nothing is
-    kept.
+    An entry that is missing, or damaged, as a crash of the machine may leave it, counts as unknown. A folder that cannot be
+    written to is said once, and nothing is kept.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] = lambda text: None) -> None:
@@ -70,7 +70,7 @@ class Cache:
         file = self._file(key)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(file) as part:
+            with whole_file(file, flush=False) as part:
                 part.write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
         except OSError as error:
             if not self._refused:
