@@ -15,6 +15,7 @@ from superfine.losses import (
     ADVERSARIAL_LOSSES,
     PIXEL_LOSSES,
     SRGAN_RESCALE,
+    artefacts,
     checkerboard,
     consistency,
     content,
@@ -93,6 +94,32 @@ def test_checkerboard_sees_what_repeats_and_hardly_a_texture() -> None:
     texture = torch.randn(target.shape, dtype=torch.float64)
     left = checkerboard(target + 0.1 * texture, target, scale=4).item()
     assert left == pytest.approx(0.1 / 8 * math.sqrt(2 / math.pi), rel=0.1)
+
+
+def test_artefacts_pixel_by_pixel() -> None:
+    torch.manual_seed(0)
+    target, result, steady = torch.rand(3, 2, 3, 9, 8, dtype=torch.float64)
+    result.requires_grad_()
+    error = (result - target).abs().detach()
+    r, other = error.sum(1), (steady - target).abs().sum(1)
+    padded = np.pad(r.numpy(), ((0, 0), (2, 2), (2, 2)), mode="reflect")
+    weight = torch.zeros_like(r)
+    for n, y, x in np.ndindex(*r.shape):
+        if r[n, y, x] >= other[n, y, x]:
+            weight[n, y, x] = padded[n, y : y + 5, x : x + 5].var() * r[n].numpy().var() ** 0.2
+    found = artefacts(result, target, steady, window=5)
+    assert found.item() == pytest.approx((weight[:, None] * error).mean().item(), rel=1e-9)
+    found.backward()
+    assert result.grad is not None
+    torch.testing.assert_close(result.grad, weight[:, None] * (result - target).sign().detach() / error.numel())
+
+
+def test_no_artefacts_where_the_error_is_even_or_less_than_it_was() -> None:
+    target = torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    assert artefacts(target + 0.1, target, target).item() == pytest.approx(0.0, abs=1e-12)
+    wrong = target + torch.rand(target.shape, dtype=torch.float64)
+    assert artefacts(wrong, target, target).item() > 0.01
+    assert artefacts(wrong, target, wrong + 1.0).item() == 0.0
 
 
 def test_total_variation_by_hand() -> None:

@@ -99,6 +99,34 @@ def checkerboard(result: Tensor, target: Tensor, *, scale: int, window: int = CH
     return F.avg_pool2d(phases, window, stride=window // 2).abs().mean()
 
 
+ARTEFACT_WINDOW = 7
+
+
+def artefacts(result: Tensor, target: Tensor, steady: Tensor, *, window: int = ARTEFACT_WINDOW) -> Tensor:
+    """``mean M · |result − target|``, where M is large at what a discriminator led the generator to make up wrongly.
+
+    Liang et al. 2022, "Details or Artifacts: A Locally Discriminative Learning Approach to Realistic Image Super-Resolution"
+    (LDL), §3. With r = Σ_c |result − target|, M is the variance of r in a window around each pixel, times the fifth root of its
+    variance in the whole picture; it is 0 where r is less than that of ``steady``, the result of the network's averaged
+    weights, which wander less: there the network is on its way to something better. M passes no gradient. (The variances are
+    divided by n, in the authors' code by n − 1.)
+
+    Parameters
+    ----------
+    result, target, steady : N×C×H×W, H and W of at least half the odd ``window``.
+    """
+    error = (result - target).abs()
+    with torch.no_grad():
+        r = error.sum(1, keepdim=True)
+        padded = F.pad(r, [window // 2] * 4, mode="reflect")
+        mean = F.avg_pool2d(padded, window, stride=1)
+        local = (F.avg_pool2d(padded.square(), window, stride=1) - mean.square()).clamp(min=0.0)
+        whole = r.var(dim=(1, 2, 3), keepdim=True, correction=0) ** 0.2
+        made_up = r >= (steady - target).abs().sum(1, keepdim=True)
+        weight = local * whole * made_up
+    return (weight * error).mean()
+
+
 def total_variation(picture: Tensor, *, epsilon: float = 1e-6) -> Tensor:
     """``mean √((x[i+1,j] − x[i,j])² + (x[i,j+1] − x[i,j])² + ε²)`` over samples, channels and positions; N×C×H×W.
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from superfine import losses
 from superfine.checkpoints.publish import publish
@@ -95,11 +96,13 @@ PENALISED: dict[str, Any] = {
 }
 """The settings of compact-texture."""
 
+WITH_AVERAGE: dict[str, Any] = {**PENALISED, "artefacts": 30.0, "average": 0.9}
+
 
 @pytest.mark.parametrize(
     "settings",
-    [{"discriminator": SRGANDiscriminatorConfig(channels=4, crop=32)}, PENALISED],
-    ids=["srgan", "penalised"],
+    [{"discriminator": SRGANDiscriminatorConfig(channels=4, crop=32)}, PENALISED, WITH_AVERAGE],
+    ids=["srgan", "penalised", "artefacts"],
 )
 def test_pausing_and_going_on_ends_with_the_same_bits(
     recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, settings: dict[str, Any]
@@ -178,6 +181,25 @@ def test_the_discriminator_sees_what_the_recipe_says(
         first += records(run.path)
     assert first[0]["l1"] == first[1]["l1"]
     assert first[0]["discriminator"] != first[1]["discriminator"]
+
+
+def test_artefacts_are_told_by_the_averaged_weights(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Tensor, ...]] = []
+
+    def artefacts(*given: Tensor) -> Tensor:
+        seen.append(given)
+        return losses.artefacts(*given)
+
+    monkeypatch.setattr(adversarial_stage, "artefacts", artefacts)
+    chosen = replace(recipe, **WITH_AVERAGE, steps=3)
+    run = adversarial_stage.train("gan", chosen, small_pack, tmp_path / "run", options=Options(log_every=1))
+    result, target, steady = seen[0]
+    torch.testing.assert_close(steady, result.detach(), msg="at first the average is the network")
+    assert not torch.equal(seen[2][2], seen[2][0].detach())
+    expected = 30.0 * losses.artefacts(result, target, steady).item()
+    assert records(run.path)[0]["artefacts"] == pytest.approx(expected)
 
 
 def test_the_gradient_penalty_holds_the_discriminator_back(

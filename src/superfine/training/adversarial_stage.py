@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from superfine.data import Pack
-from superfine.losses import ADVERSARIAL_LOSSES, gradient_penalty, l1
+from superfine.losses import ADVERSARIAL_LOSSES, artefacts, gradient_penalty, l1
 from superfine.networks import build_discriminator, name_of
 from superfine.networks.discriminators import INPUTS
+from superfine.training import average as averaging
 from superfine.training import checkpoint
 from superfine.training.course import Course
 from superfine.training.distributed import join
@@ -78,6 +79,17 @@ def train(
             real, fake = logits.float().chunk(2)
             return world.gather(real), world.gather(fake)
 
+        averaged = averaging.apply(setup.average, recipe).eval() if recipe.artefacts else None
+
+        @torch.no_grad()
+        def settled(x: Tensor) -> Tensor:
+            """What the averaged weights make of ``x``."""
+            assert averaged is not None
+            averaged.load_state_dict(setup.average)
+            with torch.autocast(world.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                made: Tensor = averaged(x)
+            return made.float()
+
         penalty = torch.zeros((), device=world.device)
 
         with Course(setup, recipe, options, world, stop, parts) as course:
@@ -91,6 +103,8 @@ def train(
                     result = setup.forward(x)
                 result = result.float()
                 terms = loss_terms(result, target)
+                if recipe.artefacts:
+                    terms["artefacts"] = recipe.artefacts * artefacts(result, target, settled(x))
                 seen_target, seen_result = seen(target, scale), seen(result, scale)
                 real, fake = judged(seen_target, seen_result)
                 terms["adversarial"] = recipe.adversarial_weight * adversarial.generator(real, fake)

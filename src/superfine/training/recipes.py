@@ -146,7 +146,8 @@ class AdversarialRecipe(PixelRecipe):
     ``discriminator_rate`` times the generator's rate is its own (two time-scales: Heusel et al. 2017).
     ``discriminator_input`` is what it looks at: "picture", or "residual", what it loses when it is made small
     (:func:`superfine.networks.discriminators.residual`). ``r1`` is γ, the weight of the gradient penalty on photographs
-    (:func:`superfine.losses.gradient_penalty`), 0 turns it off.
+    (:func:`superfine.losses.gradient_penalty`), 0 turns it off. ``artefacts`` is the weight of the loss against them
+    (:func:`superfine.losses.artefacts`).
     """
 
     discriminator: DiscriminatorConfig = field(default_factory=SRGANDiscriminatorConfig)
@@ -156,6 +157,7 @@ class AdversarialRecipe(PixelRecipe):
     discriminator_rate: float = 1.0
     discriminator_input: str = "picture"
     r1: float = 0.0
+    artefacts: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
