@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from superfine.errors import UserError
+from superfine.networks.upsampler import doubled
 
 _SLOPE = 0.2
 _POOLED = 6
@@ -153,7 +154,7 @@ class UNetDiscriminator(nn.Module):
             skips.append(x)
             x = F.leaky_relu(conv(x), _SLOPE)
         for conv, skip in zip(self.up, reversed(skips), strict=True):
-            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = doubled(x, "bilinear")
             x = F.leaky_relu(conv(x), _SLOPE) + skip
         for conv in self.tail:
             x = F.leaky_relu(conv(x), _SLOPE)

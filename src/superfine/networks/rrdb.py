@@ -142,7 +142,7 @@ class RRDBNet(nn.Module):
         features = features + self.conv_body(self.body(features))
         for conv in (self.conv_up1, self.conv_up2):
             if self.config.upsampler == "nearest":
-                features = F.interpolate(features, scale_factor=2.0, mode="nearest")
+                features = upsampler.doubled(features, "nearest")
             features = self.act(conv(features))
         hr: Tensor = self.conv_last(self.act(self.conv_hr(features)))
         return hr if self.multiple == 1 else crop_to_double(hr, x)

@@ -7,6 +7,8 @@ Odena et al. 2016, "Deconvolution and Checkerboard Artifacts".
 
 from collections.abc import Iterable
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from superfine.errors import UserError
@@ -39,7 +41,29 @@ class Upsampler(nn.Sequential):
         elif kind == "transposed":
             super().__init__(nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1))
         else:
-            super().__init__(nn.Upsample(scale_factor=2.0, mode=kind), nn.Conv2d(channels, channels, 3, padding=1))
+            super().__init__(Doubling(kind), nn.Conv2d(channels, channels, 3, padding=1))
+
+
+class Doubling(nn.Module):
+    """:func:`doubled` as a layer."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = doubled(x, self.mode)
+        return y
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def doubled(x: Tensor, mode: str) -> Tensor:
+    """Enlarge N×C×H×W to N×C×2H×2W by interpolation: ``nearest``, or ``bilinear`` between pixel centres.
+
+    Not compiled: between convolutions under autocast, on a CPU, torch 2.13 compiles it to something whose gradient is zero, so
+    that nothing before it would learn.
+    """
+    return F.interpolate(x, scale_factor=2.0, mode=mode)
 
 
 def check(kind: str) -> None:
