@@ -13,6 +13,10 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import BoundedSemaphore, Condition, Event, Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from superfine.cores import cores
 from superfine.errors import UserError
@@ -20,7 +24,7 @@ from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version,
 from superfine.evaluation.methods import Method, Produce, Result
 from superfine.evaluation.ruler import Ruler
 from superfine.evaluation.score import PICTURES, Evaluation, Score
-from superfine.evaluation.sets import BenchmarkSet, Item, Pixels, sha256
+from superfine.evaluation.sets import BenchmarkSet, Item, sha256
 from superfine.images import Picture, in_unit, size, write
 from superfine.metrics import METRICS, Pair
 
@@ -314,7 +318,7 @@ class _Run:
                 return
             with self.room.for_pixels(self.pixels(item)):
                 pair = bench.pair(item)
-                for kind, pixels in (("HR", in_unit(pair.hr)), ("LR", pair.lr)):
+                for kind, pixels in (("HR", pair.hr), ("LR", pair.lr)):
                     digest = self._write(bench, kind, item, pixels, pair.grey)
                     self.cache.write(names[kind], Entry(png=digest))
         except UserError:
@@ -327,10 +331,10 @@ class _Run:
         file = self.evaluation.picture(bench.name, method, item.name)
         return bool(entry.png) and file.is_file() and sha256(file) == entry.png
 
-    def _write(self, bench: BenchmarkSet, method: str, item: Item, pixels: Pixels, grey: bool) -> str:
+    def _write(self, bench: BenchmarkSet, method: str, item: Item, pixels: NDArray[Any], grey: bool) -> str:
         file = self.evaluation.picture(bench.name, method, item.name)
         make_folder(file.parent)
-        write(Picture(pixels, grey=grey), file)
+        write(Picture(in_unit(pixels) if pixels.dtype == np.uint8 else pixels, grey=grey), file)
         return sha256(file)
 
     def _seconds_per_megapixel(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce]) -> float | None:

@@ -6,9 +6,10 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superfine import zoo
 from superfine.engine import load
@@ -19,7 +20,6 @@ from superfine.evaluation.score import folder_name
 from superfine.evaluation.sets import (
     BenchmarkSet,
     Item,
-    Pixels,
     ambiguous,
     has_colours,
     matched,
@@ -43,9 +43,9 @@ BESIDE_RESULTS = ("name", "licence", "variants", "files", "dial")
 
 @dataclass(frozen=True)
 class Result:
-    """A large picture, float32 RGB H×W×3, and what to know of it."""
+    """A large picture, RGB H×W×3, float32 in [0,1] or levels of 0–255 in uint8, and what to know of it."""
 
-    pixels: Pixels
+    pixels: NDArray[Any]
     note: str = ""
 
 
@@ -162,8 +162,9 @@ class Network:
         def produce(bench: BenchmarkSet, item: Item, pair: Pair) -> Result:
             notices: list[str] = []
             with turn:
-                strips = list(model.strips(pair.lr, notice=notices.append))
-            pixels: Pixels = np.concatenate(strips, dtype=np.float32)
+                # Of a grey original the mean of the channels is rounded, not each.
+                strips = list(model.strips(pair.lr, notice=notices.append, rounded=not pair.grey))
+            pixels = strips[0] if len(strips) == 1 else np.concatenate(strips)
             return Result(pixels, "; ".join(dict.fromkeys(notices)))
 
         return produce

@@ -4,12 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.evaluation.cache import Entry, key
-from superfine.evaluation.sets import Pixels, searched, sha256
+from superfine.evaluation.sets import searched, sha256
 from superfine.images import in_unit
 from superfine.metrics import METRICS, PROTOCOLS, Pair, measure, read_pristine
 
@@ -80,7 +82,7 @@ class Ruler:
             noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
             self._measure(names, in_unit(noise), Pair("noise", noise, in_unit(noise), grey=False), scale=1)
 
-    def measure(self, entry: Entry, result: Pixels, pair: Pair, *, scale: int) -> dict[str, float]:
+    def measure(self, entry: Entry, result: NDArray[Any], pair: Pair, *, scale: int) -> dict[str, float]:
         """The values that ``entry`` lacks, as it keeps them.
 
         Raises
@@ -93,7 +95,7 @@ class Ruler:
             raise UserError(f"{', '.join(undefined)} has no value for this picture; leave it out")
         return {self._kept_as[name]: value for name, value in values.items()}
 
-    def _measure(self, names: Sequence[str], result: Pixels, pair: Pair, *, scale: int) -> dict[str, float]:
+    def _measure(self, names: Sequence[str], result: NDArray[Any], pair: Pair, *, scale: int) -> dict[str, float]:
         return measure(
             result,
             pair.hr,
