@@ -2,6 +2,7 @@
 
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pyvips
+from PIL import Image
 
 from superfine.errors import UserError
 from superfine.images import Metadata, Picture, is_picture, read, read_levels, size, write
@@ -62,6 +64,29 @@ def test_levels_are_the_rounded_picture(tmp_path: Path, channels: int, dtype: ty
     np.testing.assert_array_equal(levels, np.rint(picture.pixels * 255))
     with pytest.raises(UserError, match="megapixels"):
         read_levels(path, max_pixels=100)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_levels_of_lossless_webp_with_and_without_pillow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int, installed: bool
+) -> None:
+    samples = photograph(channels=channels)
+    path = saved(tmp_path / "a.webp", samples, lossless=True, exact=True, keep="none")
+    opened = []
+    if installed:
+        monkeypatch.setattr(Image, "open", lambda *a, was=Image.open, **k: opened.append(a) or was(*a, **k))
+    else:
+        monkeypatch.setitem(sys.modules, "PIL", None)
+    levels, grey = read_levels(path)
+    assert (levels.dtype, levels.flags.c_contiguous, grey) == (np.uint8, True, False)
+    assert np.array_equal(levels, samples[..., :3])
+    assert len(opened) == (1 if installed else 0)
+    with pytest.raises(UserError, match="megapixels"):
+        read_levels(path, max_pixels=100)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match="damaged or cut short"):
+        read_levels(path)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif"])
