@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -170,6 +171,23 @@ def test_a_damaged_checkpoint_is_one_line(small_pack: Pack, small_recipe: PixelR
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(UserError, match=r"checkpoint\.pt: cannot be continued from .*; delete it"):
         train("small", small_recipe, small_pack, tmp_path / "run")
+
+
+@pytest.mark.parametrize("room", [2_000, 12_000])
+def test_a_full_disk_is_one_line_and_the_run_goes_on(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, room: int
+) -> None:
+    """The system's limit of a file's size stands for the disk: writing fails as it does on a full one."""
+    started = replace(small_recipe, steps=4)
+    as_it_was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, as_it_was[1]))
+    try:
+        with pytest.raises(UserError, match=r"run: cannot be written to \(.*File too large.*make room"):
+            train("small", started, small_pack, tmp_path / "run", options=Options(save_every=2, log_every=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, as_it_was)
+    assert not list((tmp_path / "run").glob(".*.part"))
+    assert train("small", started, small_pack, tmp_path / "run", options=Options(save_every=2, log_every=1)).finished
 
 
 def test_a_passing_illness_is_survived_with_half_the_rate(

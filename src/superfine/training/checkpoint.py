@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,18 @@ Part = nn.Module | Optimizer | dict[str, Tensor]
 
 
 def save(run: Path, step: int, parts: Mapping[str, Part], *, rollbacks: int = 0) -> None:
-    """Write the state after ``step`` updates. The data order and the learning rate are functions of the step alone."""
+    """Write the state after ``step`` updates. The data order and the learning rate are functions of the step alone.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; the former checkpoint is still there.
+    """
     state = {name: part if isinstance(part, dict) else part.state_dict() for name, part in parts.items()}
+    content = BytesIO()  # as torch hides why a file cannot be written
+    torch.save(state | {"step": step, "rollbacks": rollbacks}, content)
     with whole_file(run / FILE) as file:
-        torch.save(state | {"step": step, "rollbacks": rollbacks}, file)
+        file.write_bytes(content.getbuffer())
 
 
 def load(run: Path, parts: Mapping[str, Part]) -> tuple[int, int]:

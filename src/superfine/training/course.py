@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -63,7 +64,8 @@ class Course:
         self._monitor = Monitor(setup.run.path, self.step, recipe.steps, active=world.is_main)
 
     def __enter__(self) -> Course:
-        self._monitor.__enter__()
+        with self._writing():
+            self._monitor.__enter__()
         return self
 
     def __exit__(
@@ -112,9 +114,11 @@ class Course:
                 return
             values_of_window = means(window)
             self._best_error.clamp_(max=values_of_window.get("absolute_error", math.inf))
-            self._monitor.record(self.step, values_of_window | {"rate": rate}, patches=self.recipe.batch)
+            with self._writing():
+                self._monitor.record(self.step, values_of_window | {"rate": rate}, patches=self.recipe.batch)
         if self.setup.validation and (self.step % self.options.validate_every == 0 or last):
-            self._validate()
+            with self._writing():
+                self._validate()
         if saving:
             self._save()
 
@@ -128,8 +132,9 @@ class Course:
         """
         run = self.setup.run
         if self.step == self.recipe.steps and self.world.is_main:
-            self._write_weights(run.path / "weights.safetensors")
-            run.finish()
+            with self._writing():
+                self._write_weights(run.path / "weights.safetensors")
+                run.finish()
         self.world.wait()
         if self.step < self.recipe.steps and self.stop.asked == signal.SIGINT:
             raise KeyboardInterrupt
@@ -140,7 +145,20 @@ class Course:
 
     def _save(self) -> None:
         if self.world.is_main:
-            checkpoint.save(self.setup.run.path, self.step, self._parts, rollbacks=self.rollbacks)
+            with self._writing():
+                checkpoint.save(self.setup.run.path, self.step, self._parts, rollbacks=self.rollbacks)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The block writes to the run's folder; a full disk ends it with one line."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            cause = getattr(error, "strerror", None) or error
+            raise UserError(
+                f"{self.setup.run.path}: cannot be written to ({cause}); make room there, and the same command goes on from "
+                "the last checkpoint"
+            ) from error
 
     def _validate(self) -> None:
         """Measure the averaged weights, write the panel, and keep the weights where they are the best so far."""
