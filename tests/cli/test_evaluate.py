@@ -50,6 +50,38 @@ def test_metrics_and_protocol_are_chosen(metrics: list[str], photos: Path, capsy
     assert lines[-1] == PROTOCOLS["srgan2017"].line(("psnr_rgb", "psnr_y"))
 
 
+def test_the_perceptual_index_stands_beside_the_papers(
+    tmp_path: Path, write_noise: WriteNoise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{place}" for place in range(5)]
+    for place, name in enumerate(names):
+        write_noise(tmp_path / "Set5" / f"{name}.png", 112, 208, place)
+    lines = [f"Set5,bicubic,{name},5" for name in names]
+    (tmp_path / "ma.csv").write_text("\n".join(["set,method,picture,ma", *lines]))
+    command = [
+        "evaluate",
+        "bicubic",
+        "--sets",
+        str(tmp_path / "Set5"),
+        "--metrics",
+        "psnr_y",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    assert main([*command, "--ma", str(tmp_path / "ma.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("| PSNR-Y / NIQE / PI | Set5 |")
+    assert "| published: ESRGAN (R) | 30.45 / – / 3.75 |" in printed
+    evaluation = read_evaluation(tmp_path / "out")
+    assert "--ma" in evaluation.command
+    values = evaluation.score("bicubic", "Set5").pictures["0"]
+    assert values["pi"] == pytest.approx((5 + values["niqe"]) / 2)
+    with_one_less = (tmp_path / "ma.csv").read_text().rsplit("\n", 1)[0]
+    (tmp_path / "ma.csv").write_text(with_one_less)
+    assert main([*command, "--ma", str(tmp_path / "ma.csv")]) == 1
+    assert "Ma's score of 4 in Set5 by bicubic is missing" in capsys.readouterr().err
+
+
 def test_a_model_is_called_by_its_own_name(photos: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(model), "compact-x4:fidelity", "--sets", str(photos)]) == 0
     first, second = capsys.readouterr().out.splitlines()[2:4]
@@ -69,6 +101,9 @@ def test_what_cannot_be_done_is_one_line(photos: Path, capsys: pytest.CaptureFix
         (["bicubic", "--sets", str(photos), "--weights", "niqe"], "not of the form METRIC=FILE"),
         (["compact-x4", "--sets", str(photos), "--record"], "is a bundled model"),
         (["bicubic", "--sets", str(photos), "--record"], "--record: no model folder is among the models"),
+        (["bicubic", "--sets", str(photos), "--crops", "photos/2:0,0,8,8"], "--crops: are for the comparison sheets"),
+        (["bicubic", "--sets"], "nothing to score: give at least one model, and at least one folder after --sets"),
+        (["bicubic", "--sets", str(photos), "--weights", "psnr_y=x"], "weights of psnr_y: it has none; leave them out"),
         (["bicubic", "--sets", str(photos), "--crops", "photos/x:0,0,8,8"], "crop photos/x:0,0,8,8: no such picture"),
         (["bicubic", "--sets", str(photos), "--crops", "photos/2:0,0,8,33"], "reaches beyond photos/2, which is 44×32"),
     ):

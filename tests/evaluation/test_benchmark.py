@@ -344,8 +344,8 @@ def test_an_infinite_lr_psnr_is_no_identity(tmp_path: Path, known: Cache, write_
 def test_what_is_measured_is_kept_though_the_picture_cannot_be(
     bench: BenchmarkSet, known: Cache, tmp_path: Path
 ) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "pictures").write_text("in the way")
+    (tmp_path / "out" / "pictures").mkdir(parents=True)
+    (tmp_path / "out" / "pictures" / bench.name).write_text("in the way")
     first, again = Counted("bicubic"), Counted("bicubic")
     (score,) = run(first, bench, known, out=tmp_path / "out").scores
     assert score.failed == ("0", "1", "2", "3")
@@ -418,13 +418,17 @@ def test_weights_are_part_of_what_is_known(shared: Path, tmp_path: Path, known: 
 
 @pytest.mark.parametrize(
     ("metric", "file", "reason"),
-    [("niqe", "x", "weights of niqe: it is not measured"), ("psnr_y", "missing", "missing: does not exist")],
+    [
+        ("vgg_distance", "x", "weights of vgg_distance: it is not measured"),
+        ("psnr_y", "x", "weights of psnr_y: it has none"),
+        ("niqe", "missing", "missing: does not exist"),
+    ],
 )
 def test_weights_that_are_of_no_use_are_told(
     metric: str, file: str, reason: str, bench: BenchmarkSet, known: Cache, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=reason):
-        run(Counted("bicubic"), bench, known, metrics=["psnr_y"], weights={metric: tmp_path / file})
+        run(Counted("bicubic"), bench, known, metrics=["psnr_y", "niqe"], weights={metric: tmp_path / file})
 
 
 def test_a_set_of_another_scale_is_refused(photos: Path, known: Cache) -> None:

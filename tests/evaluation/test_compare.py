@@ -213,6 +213,21 @@ def test_transparency_is_laid_on_white(plain: Path, tmp_path: Path, labels: list
         assert shown[:, 160:].mean() > 0.98  # a random network does not keep 0 quite
 
 
+def test_colours_under_transparency_are_those_of_the_whole_photograph(tmp_path: Path, labels: list[str]) -> None:
+    """What lies beyond the crop decides them too, and shows at a soft edge."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:120, :120]
+    alpha = np.clip((50 - np.hypot(y - 60, x - 60)) / 6, 0, 1).astype(np.float32)
+    write(Picture(rng.random((120, 120, 3), np.float32), alpha), tmp_path / "clear.png")
+    picture = read(tmp_path / "clear.png")
+    assert picture.alpha is not None
+    sheet = compare(tmp_path / "clear.png", ["compact-x4"], dials=(0.5,), crop=Box(5, 35, 64, 32), device="cpu").sheet
+    shown = panel(sheet.pixels, 1, 0, 256, 128)
+    whole = load("compact-x4", device="cpu", dial=0.5).upscale(np.dstack((picture.pixels, picture.alpha)))
+    part = whole[140:268, 20:276]
+    np.testing.assert_allclose(shown, part[..., :3] * part[..., 3:] + 1 - part[..., 3:], atol=2 / 255)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,5 +1,6 @@
 """Each figure holds the labels, panels and data that it is drawn of."""
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -318,6 +319,13 @@ def test_telling_pictures(evaluated: Evaluation) -> None:
     assert telling_pictures(two, "Set5", 4) == ["bird", "e", "baby", "d"]
 
 
+def test_pictures_are_told_though_a_method_is_the_originals(evaluated: Evaluation) -> None:
+    score = evaluated.score("small:0", "Set5")
+    perfect = {name: values | {"psnr_y": math.inf} for name, values in score.pictures.items()}
+    scores = (evaluated.score("bicubic", "Set5"), score, replace(score, method="originals", pictures=perfect))
+    assert len(telling_pictures(replace(evaluated, scores=scores), "Set5", 3)) == 3
+
+
 def test_without_matplotlib_the_way_out_is_named(evaluated: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(
@@ -337,6 +345,21 @@ def test_no_figure_is_left_of_another_evaluation(
     with pytest.raises(UserError, match="figures need matplotlib"):
         draw_all(evaluated, tmp_path)
     assert [file.name for file in old.parent.iterdir()] == ["mine.png"]
+
+
+def test_a_figure_that_cannot_be_drawn_hinders_no_other(evaluated: Evaluation, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="missing"):
+        draw_all(evaluated, tmp_path, crops={("Set5", "missing"): Box(0, 0, 20, 20)})
+    assert (tmp_path / "figures" / "perception-distortion.png").is_file()
+    assert (tmp_path / "figures" / "distribution-lpips_alex.pdf").is_file()
+
+
+def test_the_longest_name_has_a_sheet(evaluated: Evaluation) -> None:
+    names = ["\N{CJK UNIFIED IDEOGRAPH-9577}" * 82 + end for end in "ab"]
+    figures = planned(evaluated, {("Set5", name): Box(0, 0, 20, 20) for name in names})[:2]
+    assert [len(figure.name.encode()) <= 250 for figure in figures] == [True, True]
+    assert figures[0].name != figures[1].name
+    assert figures[0].title == f"Set5: {names[0]}"
 
 
 def test_a_figure_that_cannot_be_written(evaluated: Evaluation, tmp_path: Path) -> None:

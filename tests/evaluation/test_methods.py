@@ -71,7 +71,11 @@ def test_models_are_called_by_their_cards_and_told_apart(dialled: Path) -> None:
     assert [method.name for method in methods] == [
         "compact-x4",
         str(dialled),  # its card has the name of the one before
-        "compact-x4:texture",
+        f"{dialled}:texture",  # and so its dial is not that one's
+        f"{dialled}:0.6",
+    ]
+    assert [method.name for method in open_methods([str(dialled), f"{dialled}:0.6"])] == [
+        "compact-x4",
         "compact-x4:0.6",
     ]
     assert [method.recipe for method in methods] == ["compact-fidelity", "compact-fidelity", "esrgan", ""]

@@ -16,7 +16,7 @@ def test_every_row_has_a_source_a_protocol_and_known_names() -> None:
         assert set(row.values) <= set(PICTURES)
         for values in row.values.values():
             assert values
-            assert set(values) <= {*METRICS, "lpips_alex", "pi", "mos"}
+            assert set(values) <= {*METRICS, "mos"}
         assert set(row.recipes) <= {"nearest", "bicubic", *RECIPES}
 
 

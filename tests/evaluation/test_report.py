@@ -221,7 +221,9 @@ def test_without_figures_and_without_pictures(evaluated: Evaluation, tmp_path: P
     page = Page(report(replace(evaluated, pictures=tmp_path / "none"), tmp_path))
     assert page.all("img") == []
     paragraphs = [p for _, p in page.all("p")]
-    assert "None were drawn; they need matplotlib: pip install 'superfine[plots]'." in paragraphs
+    assert (
+        "None were drawn; they need matplotlib (pip install 'superfine[plots]') and room to be written." in paragraphs
+    )
     assert paragraphs.count("The results were not kept, so no pictures are shown.") == 2
 
 

@@ -114,10 +114,34 @@ def test_what_is_no_set_is_told(tmp_path: Path, write_noise: WriteNoise) -> None
         open_set(tmp_path / "missing", 4)
     with pytest.raises(UserError, match="holds no pictures"):
         open_set(tmp_path, 4)
-    write_noise(tmp_path / "a.png", 16, 16, 1)
-    write_noise(tmp_path / "a_HR.png", 16, 16, 1)
-    with pytest.raises(UserError, match=r"a_HR\.png: a\.png beside it has the same name"):
+
+
+@pytest.mark.parametrize("names", [("a", "a_HR"), ("a:b", "a_b"), ("bird", "Bird")])
+def test_originals_whose_results_would_be_one_file_are_refused(
+    names: tuple[str, str], tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    for name in names:
+        write_noise(tmp_path / "HR" / f"{name}.png", 16, 16, 1)
+    with pytest.raises(UserError, match=r"\.png beside it has the same name; move one of them away"):
         open_set(tmp_path, 4)
+
+
+@pytest.mark.parametrize("with_twins", [True, False])
+def test_originals_that_say_so_may_lie_beside_other_pictures(
+    with_twins: bool, tmp_path: Path, write_noise: WriteNoise
+) -> None:
+    """As Huang et al. publish Urban100."""
+    for name in ("img_001_SRF_4", "img_002_SRF_4"):
+        write_noise(tmp_path / f"{name}_HR.png", 16, 20, 1)
+        write_noise(tmp_path / f"{name}_bicubic.png", 16, 20, 2)
+        if with_twins:
+            write_noise(tmp_path / f"{name}_LR.png", 4, 5, 3)
+    bench = open_set(tmp_path, 4)
+    assert [item.name for item in bench.items] == ["img_001_SRF_4", "img_002_SRF_4"]
+    assert [item.lr for item in bench.items] == [
+        tmp_path / f"{item.name}_LR.png" if with_twins else None for item in bench.items
+    ]
+    assert bench.pair(bench.items[1]).lr.shape == (4, 5, 3)
 
 
 def test_two_sets_of_one_name_are_refused(tmp_path: Path, write_noise: WriteNoise) -> None:
@@ -149,16 +173,33 @@ def test_a_folder_that_may_not_be_searched_is_told(tmp_path: Path, monkeypatch: 
 
 def test_files_are_matched_by_name_with_or_without_suffixes() -> None:
     names = ["baby", "img_1", "img_12", "img"]
-    files = ["babyx4", "img_1@4x", "img_12_SwinIR_SR", "img_out", "babylon", "other", "img_1_2"]
+    files = [
+        "babyx4",
+        "babyx4_out",
+        "img_1@4x",
+        "img_12_SwinIR_SR",
+        "img_out",
+        "babylon",
+        "babyx4lon",
+        "other",
+        "img_1_2",
+    ]
     found, others = matched([Path(f"{name}.png") for name in files], names)
     stems = {name: [file.stem for file in matches] for name, matches in found.items()}
     assert stems == {
-        "baby": ["babyx4"],
+        "baby": ["babyx4", "babyx4_out"],
         "img_1": ["img_1@4x", "img_1_2"],
         "img_12": ["img_12_SwinIR_SR"],
         "img": ["img_out"],
     }
-    assert [file.stem for file in others] == ["babylon", "other"]
+    assert [file.stem for file in others] == ["babylon", "babyx4lon", "other"]
+
+
+def test_accents_are_the_same_however_they_are_written() -> None:
+    whole, apart = Path("caf\N{LATIN SMALL LETTER E WITH ACUTE}x4.png"), Path("cafe\N{COMBINING ACUTE ACCENT}x4.png")
+    for name in (whole.stem[:-2], apart.stem[:-2]):
+        for file in (whole, apart):
+            assert matched([file], [name]) == ({name: [file]}, [])
 
 
 def test_the_exact_name_leaves_out_the_others() -> None:

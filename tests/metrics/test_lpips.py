@@ -167,6 +167,12 @@ def test_refuses_files_that_are_no_weights(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(UserError, match="damaged, or not a file of weights"):
             features.read_backbone("alex", file)
+    torch.save({"features": torch.zeros(30)}, file, _use_new_zipfile_serialization=False)
+    whole = file.read_bytes()
+    for length in (1, 30, 120, 300, len(whole) - 100):
+        file.write_bytes(whole[:length])
+        with pytest.raises(UserError, match="damaged, or not a file of weights"):
+            features.read_backbone("alex", file)
     torch.save([torch.zeros(3)], file)
     with pytest.raises(UserError, match="holds no tensors by name"):
         features.read_backbone("alex", file)

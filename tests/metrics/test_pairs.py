@@ -33,6 +33,15 @@ def test_given_twins_are_used(tmp_path: Path, write_noise: Callable[..., None]) 
         list(pairs(tmp_path, 4))
 
 
+def test_a_folder_of_twins_has_the_names_that_evaluation_knows(
+    tmp_path: Path, write_noise: Callable[..., None]
+) -> None:
+    write_noise(tmp_path / "GT" / "a.png", 16, 20, 1)
+    write_noise(tmp_path / "LR" / "a.png", 4, 5, 2)
+    (pair,) = pairs(tmp_path, 4)
+    np.testing.assert_array_equal(pair.lr, read(tmp_path / "LR" / "a.png").pixels)
+
+
 def test_refuses_what_holds_no_pictures(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a folder"):
         list(pairs(tmp_path / "missing", 4))

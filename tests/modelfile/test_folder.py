@@ -374,12 +374,14 @@ def test_recording_measurements(both: ModelFolder) -> None:
     ]
     changed = record(both.path, "fidelity", first)
     changed = record(changed.path, "fidelity", [{"set": "Set5", "protocol": "standard", "psnr": 31.0}])
+    changed = record(changed.path, "fidelity", [{"set": "Set5", "protocol": "standard", "niqe": 4.0}])
     opened = open_model(both.path)
     assert opened.card == changed.card
     assert [(m["set"], m["psnr"]) for m in opened.card.variants["fidelity"].measured] == [
         ("Set5", 31.0),
         ("Set14", 27.5),
     ]
+    assert opened.card.variants["fidelity"].measured[0]["niqe"] == 4.0
     assert opened.card.variants["texture"].measured == []
     after = contents(both.path)
     assert {name for name in after if after[name] != before[name]} == {"model.json"}

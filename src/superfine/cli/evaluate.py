@@ -24,6 +24,7 @@ def evaluate(
     metrics: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = ["psnr_y", "ssim_y"],  # noqa: B006
     protocol: str = "standard",
     weights: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = [],  # noqa: B006
+    ma: Path | None = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     crops: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = [],  # noqa: B006
     scale: int | None = None,
@@ -49,6 +50,8 @@ def evaluate(
     weights
         Files of the networks of metrics, and of NIQE's model, such as vgg_distance=vgg19.safetensors; those that are left out
         are looked for on this machine, and fetched.
+    ma
+        A CSV file of the scores of Ma et al. with the columns set, method, picture and ma: adds NIQE and PI.
     out
         A folder for the scores, tables, figures, pictures and report.html.
     crops
@@ -67,11 +70,15 @@ def evaluate(
     from superfine.evaluation import Cache, cache_folder, common_scale, open_methods, open_sets
     from superfine.evaluation import evaluate as run
     from superfine.evaluation.figures.crops import check_crops, parse_crops
+    from superfine.evaluation.perceptual import read_ma, with_pi
     from superfine.evaluation.table import markdown
 
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: must be 1 or more")
     names = [name.strip() for text in metrics for name in text.split(",") if name.strip()]
+    naturalness = None if ma is None else read_ma(ma)
+    if naturalness is not None and "niqe" not in names:
+        names.append("niqe")
     methods = open_methods(models, device=device)
     if record:
         _check_recordable(methods)
@@ -79,6 +86,8 @@ def evaluate(
     parts = parse_crops(crops)
     benches = open_sets(sets, common_scale(methods, scale))
     check_crops(parts, benches)
+    if parts and out is None:
+        raise UserError("--crops: are for the comparison sheets, which -o FOLDER makes; add it, or leave them out")
     with bar("evaluate", "pictures") as progress:
         evaluation = run(
             methods,
@@ -91,8 +100,10 @@ def evaluate(
             known=Cache(cache_folder(), say),
             jobs=jobs,
             progress=progress,
-            command=_command(models, sets, names, protocol, weights, out, crops, scale, device),
+            command=_command(models, sets, names, protocol, weights, ma, out, crops, scale, device),
         )
+    if naturalness is not None:
+        evaluation = with_pi(evaluation, naturalness)
     print(markdown(evaluation), end="")
     failed = sum(len(score.failed) for score in evaluation.scores)
     if failed:
@@ -116,6 +127,7 @@ def _command(
     metrics: Sequence[str],
     protocol: str,
     weights: Sequence[str],
+    ma: Path | None,
     out: Path | None,
     crops: Sequence[str],
     scale: int | None,
@@ -123,6 +135,7 @@ def _command(
 ) -> str:
     words = ["superfine", "evaluate", *models, "--sets", *map(str, sets), "--metrics", *metrics, "--protocol", protocol]
     words += ["--weights", *weights] if weights else []
+    words += [] if ma is None else ["--ma", str(ma)]
     words += [] if out is None else ["-o", str(out)]
     words += ["--crops", *crops] if crops else []
     words += [] if scale is None else ["--scale", str(scale)]

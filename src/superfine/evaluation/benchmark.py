@@ -95,8 +95,10 @@ def evaluate(
         for bench in sets:
             if method.scale not in (None, bench.scale):
                 raise UserError(f"{method.name}: enlarges {method.scale} times, {bench.name} is for {bench.scale}")
+    if not methods or not sets:
+        raise UserError("nothing to score: give at least one model, and at least one folder after --sets")
     if out is not None:
-        make_folder(out)
+        make_folder(out / PICTURES)
     folder = (Path() if out is None else out) / PICTURES
     recipes = {method.name: method.recipe for method in methods if method.recipe}
     files = {metric: str(file) for metric, file in (weights or {}).items()}
@@ -341,8 +343,8 @@ class _Run:
         """Of the set's picture of middling size: the faster of two runs after a first one, while nothing else runs here."""
         usable = [item for item in bench.items if not item.problem and item.hr is not None]
         try:
-            areas = {item.name: math.prod(size(item.lr or item.hr or "")) for item in usable}
-            item = sorted(usable, key=lambda item: areas[item.name])[len(usable) // 2]
+            areas = {item: area for item in usable if (area := self.pixels(item))}  # 0 of what cannot be read
+            item = sorted(areas, key=areas.__getitem__)[len(areas) // 2]
             hr, lr = bench.fingerprint(item)
             name = key(
                 seconds=method.fingerprint(bench, item),

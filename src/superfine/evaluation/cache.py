@@ -5,8 +5,10 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,16 @@ def cache_folder() -> Path:
 def key(**parts: Any) -> str:
     """SHA-256 of ``parts``, which JSON can hold; their order does not matter."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+@cache
+def library_versions() -> str:
+    """Of those that compute networks, as another version may give other values."""
+    found = []
+    for library in ("openvino", "torch"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{library} {version(library)}")
+    return ", ".join(found)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import html
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from superfine import zoo
 from superfine.engine import Model, load
+from superfine.engine.alpha import bleed
 from superfine.errors import UserError
 from superfine.evaluation.figures.crops import Box, most_detailed
 from superfine.images import Metadata, Picture, imresize, read
@@ -31,6 +32,9 @@ PANEL = 240
 
 COLUMNS = 4
 """Panels in a row, where no dial asks for more."""
+
+BARELY_SEEN = np.float32(1e-7)
+"""An opacity that shows nothing, and tells the engine that the colour below is meant."""
 
 MARGIN = 4
 """Pixels around a crop that bicubic interpolation looks at, and more."""
@@ -96,7 +100,7 @@ def compare(
     for dial in dials:
         if not 0 <= dial <= 1:
             raise UserError(f"dial {dial:g}: outside 0 to 1; give numbers between, such as 0,0.5,1")
-    picture = read(photo)
+    picture = _with_colours_everywhere(read(photo))
     height, width, _ = picture.pixels.shape
     if crop is None:
         crop = most_detailed(picture.pixels, *CROP)
@@ -193,6 +197,14 @@ def _fitted(model: Model, picture: Picture, crop: Box, scale: int) -> Pixels:
     if scale % model.scale == 0:
         return _repeated(large, scale // model.scale)
     return imresize(large, size=(scale * crop.height, scale * crop.width)).clip(0, 1)
+
+
+def _with_colours_everywhere(picture: Picture) -> Picture:
+    """A picture whose hidden colours are those that enlarging the whole of it uses, so that a part of it is enlarged alike."""
+    if picture.alpha is None:
+        return picture
+    seen = np.maximum(picture.alpha, BARELY_SEEN)
+    return replace(picture, pixels=bleed(picture.pixels, picture.alpha), alpha=seen)
 
 
 def _rgba(picture: Picture) -> Pixels:

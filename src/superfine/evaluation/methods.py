@@ -15,7 +15,7 @@ from superfine import zoo
 from superfine.engine import load
 from superfine.engine.backends import BACKENDS
 from superfine.errors import UserError
-from superfine.evaluation.cache import key
+from superfine.evaluation.cache import key, library_versions
 from superfine.evaluation.score import folder_name
 from superfine.evaluation.sets import (
     BenchmarkSet,
@@ -148,7 +148,7 @@ class Network:
 
     def fingerprint(self, bench: BenchmarkSet, item: Item) -> str:
         """See :class:`Method`."""
-        return f"{self.digest} {self.device}"
+        return f"{self.digest} {self.device} {library_versions()}"
 
     def hash(self, sets: Sequence[BenchmarkSet]) -> str:
         """See :class:`Method`."""
@@ -251,8 +251,16 @@ def open_methods(given: Sequence[str], *, device: str = "auto") -> tuple[Method,
         raise UserError(f"device {device}: unknown; choose one of {', '.join(BACKENDS)}")
     methods: list[Method] = []
     taken = {name.casefold() for name in RESERVED}
+    owners: dict[str, Path] = {}
     for text in given:
         method = _opened(text, device)
+        if isinstance(method, Network):
+            path = method.folder.path.resolve()
+            if owners.setdefault(method.folder.card.name, path) != path:
+                # Another model's dial is no part of this one's curve.
+                method = _renamed(method, text)
+            elif any(_same(method, other) for other in methods):
+                raise UserError(f"{text}: is {method.name}, which is given already; give each once")
         if folder_name(method.name).casefold() in taken:
             # Two folders may hold models, or pictures, of one name.
             method = _renamed(method, text)
@@ -306,6 +314,15 @@ def _holds_pictures(path: Path) -> bool:
         inside = list(path.iterdir())
         folders = [entry for entry in inside if entry.is_dir()]
         return any(map(is_picture, inside)) or any(is_picture(file) for folder in folders for file in folder.iterdir())
+
+
+def _same(one: Method, other: Method) -> bool:
+    """Whether both are one model at one position of its dial."""
+    return (
+        isinstance(one, Network)
+        and isinstance(other, Network)
+        and (one.folder.path.resolve(), one.dial) == (other.folder.path.resolve(), other.dial)
+    )
 
 
 def _renamed(method: Method, name: str) -> Method:

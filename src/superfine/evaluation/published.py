@@ -22,7 +22,7 @@ class Published:
     source
         The paper, and where in it.
     values
-        By set, then by metric: keys of ``superfine.metrics.METRICS``, ``pi`` (perceptual index) and ``mos`` (mean opinion).
+        By set, then by metric: keys of ``superfine.metrics.METRICS``, and ``mos`` (mean opinion).
     flag
         A key of ``FLAGS``; empty for numbers that were read in the source.
     recipes

@@ -34,8 +34,8 @@ class Ruler:
     Raises
     ------
     UserError
-        Unknown metric or protocol, a package that a metric needs is missing, weights for a metric that is not measured or
-        that cannot be read.
+        Unknown metric or protocol, a package that a metric needs is missing, weights for a metric that is not measured or has
+        none, or that cannot be read.
     """
 
     def __init__(
@@ -50,11 +50,17 @@ class Ruler:
         for name in metrics:
             if name not in METRICS:
                 raise UserError(f"metric {name}: unknown; choose among {', '.join(METRICS)}")
+            if "ma" in METRICS[name].needs:
+                raise UserError(
+                    f"metric {name}: is made of NIQE and the scores of Ma et al.; give these with --ma FILE"
+                )
             if "torch" in METRICS[name].needs and find_spec("torch") is None:
                 raise UserError(f"metric {name}: needs torch, which is not installed; pip install 'superfine[train]'")
         for name in self.weights:
             if name not in metrics:
                 raise UserError(f"weights of {name}: it is not measured; add it to the metrics, or leave them out")
+            if name != "niqe" and not METRICS[name].needs:
+                raise UserError(f"weights of {name}: it has none; leave them out")
         # Values by other weights are other values.
         self._kept_as = {
             name: f"{name} {_hash(self.weights[name])}" if name in self.weights else name for name in metrics

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,14 @@ from superfine.errors import UserError
 from superfine.evaluation.score import folder_name
 from superfine.images import imresize, in_unit, is_picture, read_levels
 from superfine.metrics import Pair
+from superfine.metrics.pairs import HR_FOLDERS, LR_FOLDERS
 
 Pixels = NDArray[np.float32]
 
-HR_FOLDERS = ("HR", "GT", "GTmod12")
-LR_FOLDERS = ("LRbicx{scale}", "LR_bicubic/X{scale}", "LR")
-"""Where the originals and their twins are looked for inside the folder of a set, the first that is there."""
-
 _ORIGINAL = re.compile(r"[-_](HR|GT)$")
-_SEPARATORS = "-_@. "
+_TWIN = re.compile(r"[-_]LR$")
+_AFTER = re.compile(r"(x\d+|\d+x)?([-_@. ].*)?", re.DOTALL)
+"""What may follow a picture's name in that of a file."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,9 @@ def open_set(folder: Path, scale: int) -> BenchmarkSet:
     """Find the pictures of a set; none is decoded.
 
     The originals lie in one of ``HR_FOLDERS`` inside ``folder``, or in ``folder`` itself. Where one of ``LR_FOLDERS`` is there,
-    each original has its twin in it, found by its name (see :func:`matched`); otherwise twins are made. An original without a
-    twin, and a twin without an original, become items with a problem.
+    each original has its twin in it, found by its name (see :func:`matched`); otherwise twins are made. Where files in
+    ``folder`` itself end in ``_HR`` or ``_GT``, only they are originals, and those in ``_LR``, if any, their twins. An original
+    without a twin, and a twin without an original, become items with a problem.
 
     Raises
     ------
@@ -130,19 +131,26 @@ def open_set(folder: Path, scale: int) -> BenchmarkSet:
             raise UserError(f"{folder}: is not a folder; give a folder of pictures")
         high = next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), folder)
         low = next((path for name in LR_FOLDERS if (path := folder / name.format(scale=scale)).is_dir()), None)
+    files, given = pictures_in(high), None if low is None else pictures_in(low)
+    if high == folder and (originals_by_name := [file for file in files if _ORIGINAL.search(file.stem)]):
+        # Beside originals that say what they are lie twins that do too, and perhaps other tools' results.
+        given = given or [file for file in files if _TWIN.search(file.stem)] or None
+        files = originals_by_name
     originals: dict[str, Path] = {}
-    for file in pictures_in(high):
+    kept: dict[str, str] = {}
+    for file in files:
         name = _ORIGINAL.sub("", file.stem) or file.stem
-        if name in originals:
-            raise UserError(f"{file}: {originals[name].name} beside it has the same name; move one of them away")
+        # Their pictures are kept in files of these names, whatever their case.
+        if (other := kept.setdefault(folder_name(name).casefold(), name)) in originals:
+            raise UserError(f"{file}: {originals[other].name} beside it has the same name; move one of them away")
         originals[name] = file
     if not originals:
         raise UserError(f"{high}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
     name = folder.resolve().name
-    if low is None:
+    if given is None:
         return BenchmarkSet(name, scale, tuple(Item(name, file) for name, file in originals.items()))
-    twins, others = matched(pictures_in(low), originals)
-    items = [_item(name, file, twins[name], low) for name, file in originals.items()]
+    twins, others = matched(given, originals)
+    items = [_item(name, file, twins[name], low or folder) for name, file in originals.items()]
     orphans = [
         Item(file.stem, None, file, f"{file}: has no original in {high}; add it, or remove this") for file in others
     ]
@@ -179,21 +187,23 @@ def searched(path: Path) -> Iterator[None]:
 def matched(files: Iterable[Path], names: Iterable[str]) -> tuple[dict[str, list[Path]], list[Path]]:
     """Tell which files belong to which picture, by their names, and which to none.
 
-    A file belongs to the longest name that its own begins with, if that is the whole of its name, or if what follows starts
-    with one of ``-_@.`` or a space, or is a factor such as ``x4`` or ``4x``: ``baby.png``, ``babyx4.png``, ``baby@4x.png``,
-    ``baby_out.png``, ``baby_SwinIR_SR.png``. A picture's file with exactly its name leaves out the others.
+    A file belongs to the longest name that its own begins with, if that is the whole of its name, or if what follows is a
+    factor such as ``x4`` or ``4x``, or starts with one of ``-_@.`` or a space, or is both: ``baby.png``, ``babyx4.png``,
+    ``baby@4x.png``, ``baby_out.png``, ``babyx4_SwinIR.png``. A picture's file with exactly its name leaves out the others.
+    Names are compared in Unicode's form NFC, as some systems take accents apart.
     """
     found: dict[str, list[Path]] = {name: [] for name in names}
     others = []
     longest_first = sorted(found, key=len, reverse=True)
     for file in files:
-        owner = next((name for name in longest_first if _begins(file.stem, name)), None)
+        stem = normalize("NFC", file.stem)
+        owner = next((name for name in longest_first if _begins(stem, normalize("NFC", name))), None)
         if owner is None:
             others.append(file)
         else:
             found[owner].append(file)
     for name, candidates in found.items():
-        exact = [file for file in candidates if file.stem == name]
+        exact = [file for file in candidates if normalize("NFC", file.stem) == normalize("NFC", name)]
         found[name] = exact or candidates
     return found, others
 
@@ -206,10 +216,7 @@ def ambiguous(files: Sequence[Path], name: str) -> str:
 
 
 def _begins(stem: str, name: str) -> bool:
-    if not stem.startswith(name):
-        return False
-    rest = stem[len(name) :]
-    return not rest or rest[0] in _SEPARATORS or re.fullmatch(r"x\d+|\d+x", rest) is not None
+    return stem.startswith(name) and _AFTER.fullmatch(stem, len(name)) is not None
 
 
 def sha256(file: Path) -> str:

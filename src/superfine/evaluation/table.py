@@ -261,12 +261,12 @@ def _best(evaluation: Evaluation) -> set[tuple[str, str, str]]:
     A mean of which pictures are missing is that of other pictures, and is not compared.
     """
     found = set()
-    for name in evaluation.sets if len(evaluation.methods) > 1 else ():
+    for name in evaluation.sets:
         scores = [score for score in evaluation.scores if score.set == name and not score.failed]
         for metric in _metrics(evaluation):
             about = METRICS[metric]
             means = {score.method: round(score.mean(metric), about.decimals) for score in scores}
-            if known := [mean for mean in means.values() if not math.isnan(mean)]:
+            if len(known := [mean for mean in means.values() if not math.isnan(mean)]) > 1:
                 top = max(known) if about.higher_is_better else min(known)
                 found |= {(method, name, metric) for method, mean in means.items() if mean == top}
     return found

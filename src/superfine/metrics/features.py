@@ -4,7 +4,6 @@ AlexNet: Krizhevsky 2014, "One weird trick for parallelizing convolutional neura
 Table 1, D and E. SqueezeNet 1.1: Iandola et al. 2016 and its authors' later release.
 """
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,6 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor
 
 from superfine.errors import UserError
@@ -279,16 +277,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
         tensors = torch.load(file, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-    ):
+    except Exception:  # unpickling what is damaged may raise anything
         raise UserError(f"{file}: damaged, or not a file of weights; give a .safetensors or .pth file") from None
     if not isinstance(tensors, dict):
         raise UserError(f"{file}: holds no tensors by name; give a .safetensors or .pth file of weights")

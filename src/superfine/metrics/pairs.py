@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from superfine.errors import UserError
 from superfine.images import imresize, in_unit, is_picture, read_levels
 
+HR_FOLDERS = ("HR", "GT", "GTmod12")
+LR_FOLDERS = ("LRbicx{scale}", "LR_bicubic/X{scale}", "LR")
+"""Where the originals and their twins are looked for inside the folder of a set, the first that is there."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -24,8 +28,8 @@ class Pair:
 def pairs(folder: Path, scale: int) -> Iterator[Pair]:
     """The pictures of ``folder`` in the order of their names, each with its twin.
 
-    Where ``folder`` has an ``HR`` and an ``LRbicx<scale>`` folder, both are read from there. Otherwise the pictures of
-    ``folder`` itself (or of its ``HR``) are cropped to a multiple of ``scale`` and shrunk by MATLAB's bicubic.
+    The originals lie in one of ``HR_FOLDERS`` inside ``folder``, or in ``folder`` itself, their twins in one of ``LR_FOLDERS``.
+    Where there is none, the pictures are cropped to a multiple of ``scale`` and shrunk by MATLAB's bicubic.
 
     Raises
     ------
@@ -33,8 +37,8 @@ def pairs(folder: Path, scale: int) -> Iterator[Pair]:
         No folder, no pictures, a twin that is missing or has the wrong size, a picture that cannot be read.
     """
     folder = Path(folder)
-    high = folder / "HR" if (folder / "HR").is_dir() else folder
-    low = folder / f"LRbicx{scale}"
+    high = next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), folder)
+    low = next((path for name in LR_FOLDERS if (path := folder / name.format(scale=scale)).is_dir()), None)
     if not high.is_dir():
         raise UserError(f"{folder}: is not a folder; give a folder of pictures")
     files = sorted(file for file in high.iterdir() if is_picture(file))
@@ -47,8 +51,8 @@ def pairs(folder: Path, scale: int) -> Iterator[Pair]:
         yield Pair(file.stem, hr, _twin(file, hr, low, scale), grey)
 
 
-def _twin(file: Path, hr: NDArray[np.uint8], low: Path, scale: int) -> NDArray[np.float32]:
-    if not low.is_dir():
+def _twin(file: Path, hr: NDArray[np.uint8], low: Path | None, scale: int) -> NDArray[np.float32]:
+    if low is None:
         return in_unit(imresize(hr, scale=1 / scale))
     found = [twin for twin in sorted(low.iterdir()) if twin.stem in (file.stem, f"{file.stem}x{scale}")]
     if not found:

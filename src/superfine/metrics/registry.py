@@ -15,7 +15,7 @@ class Metric:
     decimals : digits behind the point.
     higher_is_better : which direction is the better one.
     needs : what must be there beside the base installation: ``torch``, ``weights`` (of a network, see
-        :mod:`superfine.metrics.weights`).
+        :mod:`superfine.metrics.weights`), ``ma`` (the scores of Ma et al. 2017, computed elsewhere).
     reference : whether it compares with the original; if not, it looks at the result alone or at the low-resolution picture.
     """
 
@@ -42,6 +42,7 @@ METRICS: dict[str, Metric] = {
         Metric("lpips_squeeze", "LPIPS-Squeeze", "", 4, False, _NETWORK),
         Metric("vgg_distance", "VGG distance", "", 4, False, _NETWORK),
         Metric("niqe", "NIQE", "", 2, False, reference=False),
+        Metric("pi", "PI", "", 2, False, frozenset({"ma"}), reference=False),
         Metric("lr_consistency", "LR-PSNR", "dB", 2, True, reference=False),
     )
 }

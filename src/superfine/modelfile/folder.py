@@ -185,7 +185,8 @@ def record(path: str | Path, variant: str, measured: Sequence[Mapping[str, Any]]
     Parameters
     ----------
     measured
-        Entries with at least ``set`` and ``protocol``. One that is there for the same set and protocol is replaced.
+        Entries with at least ``set`` and ``protocol``. What is there for the same set and protocol stays, but for the
+        values that are given anew.
 
     Raises
     ------
@@ -203,7 +204,9 @@ def record(path: str | Path, variant: str, measured: Sequence[Mapping[str, Any]]
                 f"{file}: a measured number needs `set` and `protocol`, this has {', '.join(entry)}; add them"
             )
     entries = {(entry["set"], entry["protocol"]): dict(entry) for entry in folder.card.variants[variant].measured}
-    entries |= {(entry["set"], entry["protocol"]): dict(entry) for entry in measured}
+    for entry in measured:
+        place = entry["set"], entry["protocol"]
+        entries[place] = entries.get(place, {}) | dict(entry)
     changed = replace(folder.card.variants[variant], measured=list(entries.values()))
     card = replace(folder.card, variants=folder.card.variants | {variant: changed})
     try:

@@ -73,19 +73,25 @@ def telling_pictures(evaluation: Evaluation, set: str, count: int) -> list[str]:
     """The pictures of a set on which the methods' scores differ most, the most telling first; equals in order of names.
 
     How far they differ is the standard deviation of the first fidelity metric measured (else the first metric at all) over
-    the methods; interpolations are left out where there are at least two other methods. Only pictures that more than one
-    method was scored on; if there is one method alone, pictures in order of names.
+    the methods; interpolations are left out of a picture that has finite values of at least two other methods. Only pictures
+    that more than one method was scored on; if there is one method alone, pictures in order of names.
     """
     scores = [score for score in evaluation.scores if score.set == set]
     others = [score for score in scores if score.method not in BASELINES]
     metric = first_of(measured(evaluation), (*FIDELITY, *measured(evaluation)))
-    compared = others if len(others) > 1 else scores
     spreads = {}
-    for name in sorted({name for score in compared for name in score.pictures}):
-        values = [score.pictures[name].get(metric or "", math.nan) for score in compared if name in score.pictures]
-        finite = [value for value in values if math.isfinite(value)]
-        if len(finite) > 1:
-            spreads[name] = statistics.pstdev(finite)
-        elif len(compared) == 1:
+    for name in sorted({name for score in scores for name in score.pictures}):
+        finite = [
+            [
+                value
+                for score in some
+                if math.isfinite(value := score.pictures.get(name, {}).get(metric or "", math.nan))
+            ]
+            for some in (others, scores)
+        ]
+        values = finite[0] if len(finite[0]) > 1 else finite[1]
+        if len(values) > 1:
+            spreads[name] = statistics.pstdev(values)
+        elif len(scores) == 1:
             spreads[name] = 0.0
     return sorted(spreads, key=lambda name: -spreads[name])[:count]

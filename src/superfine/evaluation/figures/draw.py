@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superfine.errors import UserError
 from superfine.evaluation.figures import charts
 from superfine.evaluation.figures.choice import axis_label, measured, telling_pictures
 from superfine.evaluation.figures.crops import Box
@@ -23,6 +25,9 @@ SHEETS = 3
 """Comparison sheets of each set, of the pictures on which the methods' scores differ most."""
 
 FOLDER = "figures"
+
+LONGEST = 240  # bytes of a file's name, without its suffix: file systems end at 255
+SHORTENED = 50  # characters, of up to four bytes each
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def draw_all(
 ) -> list[Path]:
     """Draw what the data allow into ``out/figures``, each figure as PNG and PDF, and return their files.
 
-    Figures of these names that are there already go first: whatever happens, none is left of another evaluation.
+    One that cannot be drawn does not hinder the others; the first one's error is raised at the end. Figures of these names
+    that are there already go first: whatever happens, none is left of another evaluation.
 
     Parameters
     ----------
@@ -114,17 +120,25 @@ def draw_all(
         for suffix in SUFFIXES:
             with suppress(OSError):  # which drawing tells of
                 (folder / f"{figure.name}{suffix}").unlink(missing_ok=True)
-    written = []
+    written, errors = [], []
     for done, figure in enumerate(figures):
         progress(done, len(figures))
-        written += save(figure.draw(), folder / figure.name)
+        try:
+            written += save(figure.draw(), folder / figure.name)
+        except UserError as error:
+            errors.append(error)
     progress(len(figures), len(figures))
+    if errors:
+        raise errors[0]
     return written
 
 
 def _sheet(evaluation: Evaluation, set: str, name: str, crop: Box | None) -> Planned:
+    called = f"sheet-{folder_name(set)}-{folder_name(name)}"
+    if len(called.encode("utf-8", "surrogateescape")) > LONGEST:
+        called = f"{called[:SHORTENED]}-{sha256(called.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
     return Planned(
-        f"sheet-{folder_name(set)}-{folder_name(name)}",
+        called,
         f"{set}: {name}",
         "The framed part, from the original and from each method, its pixels repeated; below it the values of the whole "
         f"picture. The crop was {'given' if crop else 'chosen where the methods differ most'}.",

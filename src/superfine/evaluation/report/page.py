@@ -44,7 +44,8 @@ def report(evaluation: Evaluation, out: Path, *, crops: Mapping[tuple[str, str],
         (
             "figures",
             "Figures",
-            figures or "<p>None were drawn; they need matplotlib: pip install 'superfine[plots]'.</p>",
+            figures
+            or "<p>None were drawn; they need matplotlib (pip install 'superfine[plots]') and room to be written.</p>",
         ),
         ("notes", "Notes", tables.notes(evaluation)),
         ("made", "How it was made", _made(evaluation, purse)),

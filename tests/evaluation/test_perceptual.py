@@ -1,0 +1,52 @@
+"""PI is made of NIQE and given scores; what is wrong with these is told."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from superfine.errors import UserError
+from superfine.evaluation.perceptual import read_ma, with_pi
+from superfine.evaluation.score import Evaluation, Score
+from superfine.evaluation.table import markdown
+
+HEAD = "set,method,picture,ma\n"
+SCORE = Score("ours", "Set5", 4, "standard", ("psnr_y", "niqe"), {"baby": {"psnr_y": 30.0, "niqe": 4.5}})
+EVALUATION = Evaluation((SCORE,), "", {}, {}, Path("pictures"))
+
+
+def test_half_of_what_both_lack_of_the_best(tmp_path: Path) -> None:
+    file = tmp_path / "ma.csv"
+    file.write_text("\ufeff" + HEAD + "Set5,ours,baby,8.25\nSet5,theirs,baby,1\n", encoding="utf-8")
+    evaluation = with_pi(EVALUATION, read_ma(file))
+    assert evaluation.scores[0].metrics == ("psnr_y", "niqe", "pi")
+    assert evaluation.scores[0].pictures == {"baby": {"psnr_y": 30.0, "niqe": 4.5, "pi": 3.125}}
+    assert "| PSNR-Y / NIQE / PI |" in markdown(evaluation)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"set,method,ma\n", r"lacks one of the columns set, method, picture, ma"),
+        (b"", r"lacks one of the columns"),
+        (HEAD.encode() + b"Set5,ours,baby,good\n", r"line 2: 'good' is no score of 0 to 10"),
+        (HEAD.encode() + b"Set5,ours,baby,nan\n", r"line 2: 'nan' is no score"),
+        (HEAD.encode() + b"Set5,ours,baby,11\n", r"line 2: '11' is no score"),
+        (HEAD.encode() + b"Set5,ours,baby\n", r"line 2: None is no score"),
+        (HEAD.encode() + b"Set5,ours,baby,8\n" * 2, r"line 3: another score of baby in Set5 by ours"),
+        (b"\xff\xfe\x00", r"no CSV file in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_good_is_told(content: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "ma.csv").write_bytes(content)
+    with pytest.raises(UserError, match=rf"ma\.csv: .*{reason}"):
+        read_ma(tmp_path / "ma.csv")
+    with pytest.raises(UserError, match=r"missing\.csv: cannot be read"):
+        read_ma(tmp_path / "missing.csv")
+
+
+def test_what_is_missing_is_told() -> None:
+    with pytest.raises(UserError, match="Ma's score of baby in Set5 by ours is missing"):
+        with_pi(EVALUATION, {})
+    with pytest.raises(ValueError, match="NIQE, which was not measured"):
+        with_pi(replace(EVALUATION, scores=(replace(SCORE, metrics=("psnr_y",)),)), {})
