@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 
 import superfine
 from superfine.engine import batch
@@ -135,6 +136,25 @@ def test_too_little_memory_is_said_once_for_all_pictures(compact: Path, tmp_path
     assert len(said) == 1
     assert "a.png: CPU has no memory for 30 × 60 pixels at once; going on with 30 × " in said[0]
     assert not leftovers(tmp_path)
+
+
+def test_clashing_results_do_not_stop_the_others(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
+    for name in ("a.jpg", "a.png", "b.png"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write(picture(), tmp_path / "in" / name)
+    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out", scale=4, format="png")
+    summary = batch.run(model, jobs, say=said.append)
+    assert (summary, summary.status) == (Summary(done=2, failed=1), 1)
+    assert len(said) == 1
+    assert "a.png: would be the result of both" in said[0]
+
+
+def test_pages_that_are_left_out_are_said(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
+    pages = pyvips.Image.new_from_array(np.zeros((24, 10, 3), np.uint8)).copy()
+    pages.set_type(pyvips.GValue.gint_type, "page-height", 12)
+    pages.tiffsave(str(tmp_path / "a.tif"))
+    assert go(model, [tmp_path / "a.tif"], None, said) == Summary(done=1)
+    assert said == [f"{tmp_path / 'a.tif'}: has 2 pages or frames, of which the first is enlarged"]
 
 
 def test_jpeg_has_no_alpha_and_that_is_said(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:

@@ -36,9 +36,20 @@ def test_folders_are_mirrored_and_other_files_ignored(tmp_path: Path) -> None:
 
 
 def test_own_results_are_passed_over(tmp_path: Path) -> None:
-    tree(tmp_path, "a.png", "a@4x.png", "b.jpg", "b@4x.webp", "retina@4x.png", "c@2x.png", "c.png")
+    tree(
+        tmp_path,
+        "a.png",
+        "a@4x.png",
+        "b.jpg",
+        "b@4x.webp",
+        "retina@4x.png",
+        "c@2x.png",
+        "c.png",
+        "icon@4x.png",
+        "icon.json",
+    )
     jobs = plan_jobs([tmp_path], None, scale=4)
-    assert [job.source.name for job in jobs] == ["a.png", "b.jpg", "c.png", "c@2x.png", "retina@4x.png"]
+    assert [job.source.name for job in jobs] == ["a.png", "b.jpg", "c.png", "c@2x.png", "icon@4x.png", "retina@4x.png"]
 
 
 def test_results_inside_the_searched_folder_are_passed_over(tmp_path: Path) -> None:
@@ -80,8 +91,13 @@ def test_the_same_file_twice_is_done_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("x/a.png", "y/a.png"), ("x/a.png", "y/A.png")])
 def test_two_inputs_with_one_result(tmp_path: Path, names: tuple[str, str]) -> None:
     tree(tmp_path, *names)
-    with pytest.raises(UserError, match=r"would be the result of both .*; enlarge them one by one"):
-        plan_jobs([tmp_path / name for name in names], tmp_path / "out", scale=4, format="webp")
+    given = [tmp_path / name for name in (*names, "b.png")]
+    first, second, other = plan_jobs(given, tmp_path / "out", scale=4, format="webp")
+    assert (first.problem, other.problem) == ("", "")
+    assert second.problem == (
+        f"{second.target}: would be the result of both {first.source} and {second.source}; enlarge the second by itself, "
+        "with its own -o"
+    )
 
 
 def test_a_result_never_replaces_an_input(tmp_path: Path) -> None:
@@ -90,6 +106,23 @@ def test_a_result_never_replaces_an_input(tmp_path: Path) -> None:
         plan_jobs([tmp_path / "a.png"], tmp_path, scale=4)
     with pytest.raises(UserError, match="would replace the input"):
         plan_jobs([tmp_path], tmp_path, scale=4)
+
+
+def test_links_have_results_of_their_own(tmp_path: Path) -> None:
+    tree(tmp_path, "in/z.png", "elsewhere/b.png")
+    (tmp_path / "in" / "a.png").symlink_to("z.png")
+    (tmp_path / "in" / "folder").symlink_to(tmp_path / "elsewhere")
+    said: list[str] = []
+    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out", scale=4, say=said.append)
+    assert targets(jobs, tmp_path) == [("in/a.png", "out/a.png"), ("in/z.png", "out/z.png")]
+    assert said == [f"{tmp_path / 'in'}: folders that are links (1) are not searched; give what they lead to"]
+
+
+def test_pictures_that_are_not_read_are_said(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "b.HEIC", "sub/c.dng", "sub/notes.txt", ".d.bmp")
+    said: list[str] = []
+    assert len(plan_jobs([tmp_path], None, scale=4, say=said.append)) == 1
+    assert said == [f"{tmp_path}: pictures of kinds that superfine does not read are passed over: .dng, .heic"]
 
 
 def test_a_loop_of_links_is_left_to_the_reader(tmp_path: Path) -> None:

@@ -197,7 +197,11 @@ def test_damaged_exif_is_left_out(tmp_path: Path) -> None:
     looping = block[:4] + struct.pack(">I", 900) + block[8:]
     huge = bytearray(block)
     huge[8:10] = b"\xff\xff"
-    for damaged in (b"", b"Exif\0\0", b"MM\0*", block[:40], looping, bytes(huge), b"II*\0" + b"\xff" * 40):
+    far = b"II+\0\x08\0\0\0" + b"\xff" * 40  # an offset that no file has
+    # A directory's offset of four numbers, which together are one of 16 bytes.
+    entry = struct.pack("<HHIIHHIII4I", 34665, 4, 4, 26, 0, 0, 0, 0, 0, *[0xFFFFFFFF] * 4)
+    many = b"II*\0" + struct.pack("<IH", 8, 1) + entry
+    for damaged in (b"", b"Exif\0\0", b"MM\0*", block[:40], looping, bytes(huge), b"II*\0" + b"\xff" * 40, far, many):
         assert exif.from_block(damaged) is None
         write(picture(Metadata(exif=damaged)), tmp_path / "a.jpg")
         assert read(tmp_path / "a.jpg").metadata.exif is None

@@ -150,6 +150,7 @@ def test_first_frame_of_a_gif(tmp_path: Path) -> None:
     picture = read(tmp_path / "a.gif")
     assert picture.pixels.shape == (5, 6, 3)
     assert picture.pixels.min() == 1
+    assert picture.pages == 2
 
 
 @pytest.mark.parametrize("depth", [10, 12])
@@ -180,8 +181,10 @@ def test_lab_becomes_srgb(tmp_path: Path, space: str) -> None:
     assert np.abs(read(tmp_path / "a.tif").pixels - samples / 255).max() < 0.05
 
 
-def test_float_samples_are_refused(tmp_path: Path) -> None:
-    saved(tmp_path / "a.tif", np.zeros((4, 4), np.float32))
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3), (4, 4, 4)])
+def test_float_samples_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    image = pyvips.Image.new_from_array(np.zeros(shape, np.float32))
+    image.copy(interpretation="scrgb" if len(shape) > 2 else "b-w").tiffsave(str(tmp_path / "a.tif"))
     with pytest.raises(UserError, match=r"a\.tif: has samples of the type float; convert"):
         read(tmp_path / "a.tif")
 

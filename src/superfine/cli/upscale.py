@@ -65,7 +65,7 @@ def upscale(
     if "" in inputs:
         raise UserError("an input is empty; name files and folders (is a variable of the shell unset?)")
     loaded = load(model, device=device, dial=None if dial is None else parse_dial(dial))
-    jobs = plan_jobs([Path(text) for text in inputs], output, scale=loaded.scale, format=format)
+    jobs = plan_jobs([Path(text) for text in inputs], output, scale=loaded.scale, format=format, say=say)
     terminal = sys.stderr.isatty()
     with bar("enlarging", "kilopixels") as progress:
         summary = batch.run(

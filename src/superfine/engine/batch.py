@@ -157,7 +157,9 @@ class _Batch:
         """The jobs whose result is not there yet; the others are said."""
         todo, skipped = [], 0
         for job in jobs:
-            if overwrite or not lexists(job.target):
+            if job.problem:
+                self._fail(job, UserError(job.problem))
+            elif overwrite or not lexists(job.target):
                 todo.append(job)
             elif job.named:
                 self._say(f"{job.target}: exists already; give --overwrite to replace it, or another -o")
@@ -208,6 +210,8 @@ class _Batch:
 
     def _enlarge(self, job: Job, picture: Picture, encoder: ThreadPoolExecutor, progress: Progress) -> None:
         pixels = picture.pixels
+        if picture.pages > 1:
+            self._say(f"{job.source}: has {picture.pages} pages or frames, of which the first is enlarged")
         if picture.alpha is not None:
             pixels = np.concatenate((pixels, picture.alpha[..., None]), axis=2)
             if not format_of(job.target).alpha and picture.alpha.min() < 1:

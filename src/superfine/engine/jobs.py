@@ -1,37 +1,54 @@
 """Which files are enlarged, and where each result goes."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import realpath  # Path.resolve raises for loops of links
 from pathlib import Path
 
 from superfine.errors import UserError
 from superfine.images import FORMATS, is_picture
+from superfine.images.signatures import RAW_SUFFIXES
 
 SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
 """Of the formats that can be written."""
 
+UNREAD = frozenset({".heic", ".heif", ".bmp", ".jxl", ".jp2", ".psd", ".exr", ".svg", ".tga"}) | RAW_SUFFIXES
+"""Of pictures in formats that superfine does not read."""
+
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to enlarge; ``named`` if the user gave the file itself rather than a folder that holds it."""
+    """One picture to enlarge; ``named`` if the user gave the file itself rather than a folder that holds it.
+
+    ``problem`` says why it cannot be, where that is known before.
+    """
 
     source: Path
     target: Path
     named: bool
+    problem: str = ""
 
 
-def plan_jobs(inputs: Sequence[Path], output: Path | None, *, scale: int, format: str | None = None) -> list[Job]:
+def plan_jobs(
+    inputs: Sequence[Path],
+    output: Path | None,
+    *,
+    scale: int,
+    format: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Job]:
     """Find the pictures and decide where each result goes.
 
     - Without ``output``, beside the input: ``photo.jpg`` becomes ``photo@4x.jpg``.
     - ``output`` with a suffix, for one input file, is the file; otherwise it is a folder, in which files keep their name
       and folders are mirrored.
     - A result has the input's format, or PNG if superfine does not write that.
-    - Folders are searched to any depth for pictures. Left out are hidden files, whatever lies in ``output``, and earlier
-      results: ``photo@4x.*`` where there is a ``photo.*``. A folder that cannot be searched is a job too, which fails.
+    - Folders are searched to any depth for pictures. Left out are hidden files, whatever lies in ``output``, links to folders,
+      and earlier results: ``photo@4x.*`` where there is a picture ``photo.*``. A folder that cannot be searched is a job too,
+      which fails.
+    - A job whose result would replace an input, or that of another job before it, has a problem.
 
     Parameters
     ----------
@@ -41,12 +58,14 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, *, scale: int, format
         The model's.
     format
         Of all results: a key of ``FORMATS``, or one of its suffixes without the dot.
+    say
+        Called with a line about what was left out of folders, and that the user may not expect.
 
     Raises
     ------
     UserError
-        Unknown format, a folder without pictures, two inputs with one result, a result that would replace an input. A
-        file that is missing is told of when its turn comes, so that the others are done.
+        Unknown format, a folder without pictures, jobs that all have problems. A file that is missing is told of when its
+        turn comes, so that the others are done.
     """
     suffixes = _suffixes(format)
     as_file = _is_file(inputs, output)
@@ -54,7 +73,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, *, scale: int, format
         raise UserError(f"{output}: is not named as --format {format} asks; leave out --format, or change the name")
     jobs: dict[str, Job] = {}
     for top in inputs:
-        for source, inside in _pictures(top, output, scale):
+        for source, inside in _pictures(top, output, scale, say):
             if as_file and output is not None:
                 target = output
             else:
@@ -66,9 +85,13 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, *, scale: int, format
                     else output / inside.with_name(source.stem + end)
                 )
             # The same file given twice is done once.
-            jobs.setdefault(realpath(source), Job(source, target, named=source == top))
-    _refuse_clashes(jobs)
-    return list(jobs.values())
+            jobs.setdefault(
+                os.path.join(realpath(source.parent), source.name), Job(source, target, named=source == top)
+            )
+    planned = _with_problems(jobs.values())
+    if planned and all(job.problem for job in planned):
+        raise UserError(planned[0].problem)
+    return planned
 
 
 def _suffixes(format: str | None) -> tuple[str, ...]:
@@ -98,7 +121,7 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def _pictures(top: Path, output: Path | None, scale: int) -> Iterator[tuple[Path, Path]]:
+def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
     """The pictures at or under ``top``, sorted, each with its path inside."""
     if not _is_folder(top):
         yield top, Path(top.name)
@@ -106,34 +129,45 @@ def _pictures(top: Path, output: Path | None, scale: int) -> Iterator[tuple[Path
     found = False
     own = None if output is None else realpath(output)
     unsearchable: list[OSError] = []
+    links, unread = 0, set()
     for folder, folders, files in os.walk(top, onerror=unsearchable.append):
         folders[:] = sorted(n for n in folders if not n.startswith(".") and realpath(Path(folder, n)) != own)
-        stems = {Path(name).stem for name in files}
+        links += sum(Path(folder, name).is_symlink() for name in folders)
+        stems = {Path(name).stem for name in files if is_picture(name)}
         for name in sorted(files):
             path = Path(folder, name)
             earlier = path.stem.endswith(f"@{scale}x") and path.stem.removesuffix(f"@{scale}x") in stems
             if is_picture(path) and not earlier:
                 found = True
                 yield path, path.relative_to(top)
+            elif path.suffix.lower() in UNREAD and not name.startswith("."):
+                unread.add(path.suffix.lower())
     for error in unsearchable:
         path, found = Path(error.filename), True
         if path == top:
             raise UserError(f"{top}: cannot be searched: {error.strerror}; check its permissions")
         yield path, path.relative_to(top)
+    if links:
+        say(f"{top}: folders that are links ({links}) are not searched; give what they lead to")
+    if unread:
+        say(f"{top}: pictures of kinds that superfine does not read are passed over: {', '.join(sorted(unread))}")
     if not found:
         raise UserError(f"{top}: holds no pictures; give a folder with {', '.join(SUFFIXES)} files")
 
 
-def _refuse_clashes(jobs: dict[str, Job]) -> None:
+def _with_problems(jobs: Iterable[Job]) -> list[Job]:
     # Compared without case: that is how macOS and Windows compare names.
+    inputs = {realpath(job.source): job for job in jobs}
     targets: dict[str, Job] = {}
-    for job in jobs.values():
-        target = realpath(job.target)
-        if target in jobs:
-            raise UserError(f"{job.target}: would replace the input {jobs[target].source}; give another -o")
-        other = targets.setdefault(target.casefold(), job)
-        if other is not job:
-            raise UserError(
-                f"{job.target}: would be the result of both {other.source} and {job.source}; "
-                "enlarge them one by one, each with its own -o"
+    planned = []
+    for job in jobs:
+        target, problem = realpath(job.target), ""
+        if target in inputs:
+            problem = f"{job.target}: would replace the input {inputs[target].source}; give another -o"
+        elif (other := targets.setdefault(target.casefold(), job)) is not job:
+            problem = (
+                f"{job.target}: would be the result of both {other.source} and {job.source}; enlarge the second by itself, "
+                "with its own -o"
             )
+        planned.append(replace(job, problem=problem))
+    return planned

@@ -102,7 +102,7 @@ def resolution(block: bytes) -> tuple[float, float] | None:
         layout, start = _open(file)
         main = _directory(file, layout, start, keep=RESOLUTION)
         across, down = (truediv(*struct.unpack("<2I", main[tag].data)) for tag in (282, 283))
-    except (struct.error, ValueError, KeyError, ZeroDivisionError):
+    except (struct.error, ValueError, OverflowError, KeyError, ZeroDivisionError):
         return None
     per_inch = 2.54 if 296 in main and main[296].data == b"\3\0" else 1.0  # or per centimetre
     return across * per_inch, down * per_inch
@@ -133,7 +133,7 @@ def graft(path: Path, exif: bytes) -> None:
 def _pack(file: IO[bytes]) -> bytes | None:
     try:
         exif = _read(file)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, OverflowError):
         return None
     if not (exif.main or exif.photo.keys() - BOILERPLATE or exif.gps):
         return None

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import FileIO
 from os import PathLike
 from pathlib import Path
@@ -22,6 +23,7 @@ BUILT_IN_CMYK = "cmyk"  # libvips' profile for CMYK pictures that have none
 READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 EXIF_ALONE = frozenset({"webpload_source", "heifload_source"})  # formats that state a resolution in EXIF only
 SIDEWAYS = frozenset({5, 6, 7, 8})
+LAB = frozenset({"lab", "labs"})  # whose numbers mean the same in any type
 GREY_OR_RGB = frozenset({"b-w", "srgb", "grey16", "rgb16"})
 
 
@@ -49,7 +51,7 @@ def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture
     """
     with _opened(Path(path)) as (image, tiff_exif):
         samples, greatest = _decoded(image, Path(path), max_pixels)
-        return _picture(samples, greatest, _metadata(image, tiff_exif))
+        return replace(_picture(samples, greatest, _metadata(image, tiff_exif)), pages=_field(image, "n-pages") or 1)
 
 
 def read_levels(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> tuple[NDArray[np.uint8], bool]:
@@ -144,6 +146,8 @@ def _decoded(image: Any, path: Path, max_pixels: int) -> tuple[NDArray[Any], int
 
 def _samples(image: Any, path: Path) -> NDArray[Any]:
     """Decode to height × width × (1, 2, 3 or more) samples, uint8 or uint16, grey or RGB and then alpha."""
+    if image.format not in ("uchar", "ushort") and image.interpretation not in LAB:
+        raise UserError(f"{path}: has samples of the type {image.format}; convert it to 8 or 16 bits first")
     if image.interpretation not in GREY_OR_RGB and image.interpretation != "multiband":
         depth = 8 if image.format == "uchar" else 16
         if image.interpretation == "cmyk" or _field(image, "icc-profile-data"):
@@ -152,8 +156,6 @@ def _samples(image: Any, path: Path) -> NDArray[Any]:
             )
         else:
             image = image.colourspace("srgb" if depth == 8 else "rgb16")
-    if image.format not in ("uchar", "ushort"):
-        raise UserError(f"{path}: has samples of the type {image.format}; convert it to 8 or 16 bits first")
     samples: NDArray[Any] = image.numpy()
     return samples.reshape(image.height, image.width, image.bands)
 
