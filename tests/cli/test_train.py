@@ -65,6 +65,11 @@ def test_photographs_to_a_finished_run(
         (["--patch", "500"], "no picture has 2000×2000 pixels"),
         (["--patch", "6", "--device", "abacus"], "--device abacus: cannot be used"),
         (["--patch", "6", "--validation", "nowhere"], "nowhere: is not a folder"),
+        (["--seed", "-1"], "--seed -1: give 0 or more"),
+        (["--seed", "99999999999999999999999"], "--seed 99999999999999999999999: give 0 or more"),
+        (["--threads", "0"], "--threads 0: give 1 or more"),
+        (["--minutes", "nan"], "--minutes nan: give 0 or more"),
+        (["--patch", "6", "--features", "nowhere.pth"], "the recipe has no content loss; leave it out"),
         (["--patch", "6", "--validate-every", "0"], "--validate-every 0: is not positive; give 1 or more"),
     ],
 )

@@ -204,6 +204,9 @@ def test_a_pack_with_bad_files_is_not_made_again_for_nothing(photos: Path, tmp_p
 
 
 def test_refuses_what_is_no_folder_of_pictures(tmp_path: Path, photos: Path) -> None:
+    for numbers in ({"scale": 0}, {"scale": -1}, {"workers": 0}, {"workers": -2}):
+        with pytest.raises(UserError, match=r"(scale|workers) -?\d: give \d or more"):
+            pack(photos, tmp_path / "out", **numbers)
     with pytest.raises(UserError, match="missing: is not a folder"):
         pack(tmp_path / "missing", tmp_path / "out")
     (tmp_path / "empty").mkdir()
@@ -231,8 +234,9 @@ def test_a_damaged_pack_is_refused(photos: Path, tmp_path: Path) -> None:
     os.truncate(data, data.stat().st_size - 1)
     with pytest.raises(UserError, match=f"{data.name}: has"):
         Pack(out)
-    (out / "pack.json").write_text("{")
-    with pytest.raises(UserError, match="damaged"):
-        Pack(out)
+    for content in (b"{", b"\xff\xfe", b"5"):
+        (out / "pack.json").write_bytes(content)
+        with pytest.raises(UserError, match="damaged"):
+            Pack(out)
     with pytest.raises(UserError, match="is not a pack"):
         Pack(photos)

@@ -64,6 +64,7 @@ def test_a_folder_of_pictures_of_any_size(large: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"degradation": "jpeg"}, "--degradation jpeg: is unknown; choose one of bicubic, gaussian, photo, everyday"),
+        ({"seed": -1}, "--seed -1: give 0 or more, below 2^63"),
         ({"count": 0}, "--count 0: is too small; give at least 1"),
         ({"scale": 100}, "--scale 100: is out of range; give 1 to 32"),
         ({"source": "nowhere"}, "nowhere: is neither a pack nor a folder of pictures; give one of them"),

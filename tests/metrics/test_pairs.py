@@ -33,6 +33,12 @@ def test_given_twins_are_used(tmp_path: Path, write_noise: Callable[..., None]) 
         list(pairs(tmp_path, 4))
 
 
+def test_a_picture_smaller_than_the_scale_is_told(tmp_path: Path, write_noise: Callable[..., None]) -> None:
+    write_noise(tmp_path / "a.png", 3, 20, 1)
+    with pytest.raises(UserError, match=r"a\.png: is smaller than 4×4; leave it out"):
+        list(pairs(tmp_path, 4))
+
+
 def test_a_folder_of_twins_has_the_names_that_evaluation_knows(
     tmp_path: Path, write_noise: Callable[..., None]
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from superfine import losses
@@ -86,6 +86,23 @@ def test_the_papers_discriminator_and_content_loss(
         deeper = replace(recipe, content=replace(recipe.content, layers=("54",)))
         adversarial_stage.train("gan", deeper, small_pack, tmp_path / "other", options=options)
     assert not (tmp_path / "other").exists()
+
+
+def test_it_goes_on_with_the_same_features_only(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, shared: Path
+) -> None:
+    recipe = replace(recipe, content=Content(weight=1e-6, layers=("22",), rescale=1.0), steps=2)
+    features = shared / "data" / "weights" / "vgg19_conv3_1.safetensors"
+    save_file({name: 3 * tensor for name, tensor in load_file(features).items()}, tmp_path / "others.safetensors")
+    options = [Options(features=file, minutes=0.0) for file in (features, tmp_path / "others.safetensors")]
+    run = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=options[0])
+    assert len(run.description["features"]) == 64
+    with pytest.raises(UserError, match="holds a run with another features"):
+        adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=options[1])
+    assert adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=options[0]).finished
+    without = replace(recipe, content=Content())
+    with pytest.raises(UserError, match="the recipe has no content loss; leave it out"):
+        adversarial_stage.train("gan", without, small_pack, tmp_path / "x", options=options[0])
 
 
 PENALISED: dict[str, Any] = {
@@ -241,7 +258,7 @@ def test_it_starts_from_a_run_and_refuses_what_does_not_fit(
     with pytest.raises(UserError, match="is neither a run nor a model folder"):
         adversarial_stage.train("gan", recipe, small_pack, tmp_path / "x", options=Options(init=tmp_path))
     pixel_stage.train("p", pixel, small_pack, tmp_path / "half", options=Options(minutes=0.0))
-    with pytest.raises(UserError, match="is not finished"):
+    with pytest.raises(UserError, match="holds no weights; let it reach its last step"):
         adversarial_stage.train("gan", recipe, small_pack, tmp_path / "x", options=Options(init=tmp_path / "half"))
     assert not (tmp_path / "x").exists()
 

@@ -168,9 +168,36 @@ def test_another_run_in_the_folder_is_refused(small_pack: Pack, small_recipe: Pi
 def test_a_damaged_checkpoint_is_one_line(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
     run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
     file = run.path / "checkpoint.pt"
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(UserError, match=r"checkpoint\.pt: cannot be continued from .*; delete it"):
+    for content in (file.read_bytes()[: file.stat().st_size // 2], b"", b"\x80\x02"):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=r"checkpoint\.pt: cannot be continued from .*; delete it"):
+            train("small", small_recipe, small_pack, tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"5"])
+def test_a_damaged_record_is_one_line(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, content: bytes
+) -> None:
+    run = train("small", replace(small_recipe, steps=1), small_pack, tmp_path / "run")
+    (run.path / "run.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"run: (is damaged|its run\.json names no architecture)"):
+        train("small", small_recipe, small_pack, tmp_path / "x", options=Options(init=run.path))
+    with pytest.raises(UserError, match=r"run\.json: is damaged .*; name a new folder with -o"):
         train("small", small_recipe, small_pack, tmp_path / "run")
+
+
+def test_a_run_goes_on_without_the_folder_it_started_from(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
+) -> None:
+    train("small", replace(small_recipe, steps=1), small_pack, tmp_path / "base")
+    whole = train("small", small_recipe, small_pack, tmp_path / "a", options=Options(init=tmp_path / "base"))
+    train("small", small_recipe, small_pack, tmp_path / "b", options=Options(init=tmp_path / "base", minutes=0.0))
+    (tmp_path / "base").rename(tmp_path / "elsewhere")
+    resumed = train("small", small_recipe, small_pack, tmp_path / "b", options=Options(init=tmp_path / "base"))
+    first, second = (load_file(run.path / "weights.safetensors") for run in (whole, resumed))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    with pytest.raises(UserError, match="base: is neither a run nor a model folder"):
+        train("small", small_recipe, small_pack, tmp_path / "c", options=Options(init=tmp_path / "base"))
 
 
 @pytest.mark.parametrize("room", [2_000, 12_000])

@@ -83,6 +83,13 @@ def test_another_discriminator_by_its_name() -> None:
         ("precision", "fp8", "precision: 'fp8' is unknown"),
         ("average", "1", "average: 1.0 is outside"),
         ("schedule.kind", "linear", "schedule.kind: 'linear' is unknown"),
+        ("schedule.rate", "-1", "schedule.rate: is -1.0; give 0 or more"),
+        ("schedule.rate", "nan", "schedule.rate: is nan; give 0 or more"),
+        ("schedule.warmup", "-5", "schedule.warmup: is -5; give 0 or more"),
+        ("schedule.milestones", "50000,100000", "are fractions of the run; give numbers from 0 to 1"),
+        ("pixel_weight", "-1", "pixel_weight: is -1.0; give 0 or more"),
+        ("content.weight", "inf", "content.weight: is inf; give 0 or more"),
+        ("betas", "2,3", "are outside"),
     ],
 )
 def test_unknown_settings_and_values_are_refused(key: str, value: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """``superfine train``: run a recipe."""
 
+import math
 import os
 import shlex
 import sys
@@ -90,6 +91,12 @@ def train(
 
     if validate_every < 1:
         raise UserError(f"--validate-every {validate_every}: is not positive; give 1 or more")
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed {seed}: give 0 or more, below 2^63")
+    if minutes is not None and not 0 <= minutes < math.inf:
+        raise UserError(f"--minutes {minutes}: give 0 or more")
+    if threads is not None and threads < 1:
+        raise UserError(f"--threads {threads}: give 1 or more")
     if threads is not None:
         torch.set_num_threads(threads)
     overrides = dict(_pair(text) for text in settings or [])

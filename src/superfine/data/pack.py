@@ -87,7 +87,9 @@ class Pack:
             names: list[str] = index["files"]
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{path}: is not a pack; make one with superfine data pack FOLDER -o {path}") from None
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except UserError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: its {INDEX} is damaged ({error}); delete the folder and make the pack again"
             ) from None
@@ -167,9 +169,13 @@ def pack(
     Raises
     ------
     UserError
-        A source is no folder or holds no pictures, two have one name, no picture could be packed, or ``out`` cannot be written
-        or is something else.
+        A source is no folder or holds no pictures, two have one name, no picture could be packed, ``out`` cannot be written
+        or is something else, or a number is out of range.
     """
+    if scale < 2:
+        raise UserError(f"scale {scale}: give 2 or more")
+    if workers is not None and workers < 1:
+        raise UserError(f"workers {workers}: give 1 or more")
     sources = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
     out = Path(out)
     names = [source.resolve().name for source in sources]

@@ -55,6 +55,8 @@ def preview(
         raise UserError('the preview needs torch; install it with: pip install "superfine[train]"') from None
     if degradation not in DEGRADATIONS:
         raise UserError(f"--degradation {degradation}: is unknown; choose one of {', '.join(DEGRADATIONS)}")
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed {seed}: give 0 or more, below 2^63")
     if count < 1:
         raise UserError(f"--count {count}: is too small; give at least 1")
     if not 1 <= scale <= SMALLEST:

@@ -71,7 +71,7 @@ def plan_jobs(
     as_file = _is_file(inputs, output)
     if as_file and output is not None and suffixes and output.suffix.lower() not in suffixes:
         raise UserError(f"{output}: is not named as --format {format} asks; leave out --format, or change the name")
-    jobs: dict[str, Job] = {}
+    jobs: dict[Path, Job] = {}
     for top in inputs:
         for source, inside in _pictures(top, output, scale, say):
             if as_file and output is not None:
@@ -85,9 +85,8 @@ def plan_jobs(
                     else output / inside.with_name(source.stem + end)
                 )
             # The same file given twice is done once.
-            jobs.setdefault(
-                os.path.join(realpath(source.parent), source.name), Job(source, target, named=source == top)
-            )
+            place = Path(realpath(source.parent), source.name)
+            jobs.setdefault(place, Job(source, target, named=source == top))
     planned = _with_problems(jobs.values())
     if planned and all(job.problem for job in planned):
         raise UserError(planned[0].problem)

@@ -47,6 +47,8 @@ def pairs(folder: Path, scale: int) -> Iterator[Pair]:
     for file in files:
         levels, grey = read_levels(file)
         height, width = (length - length % scale for length in levels.shape[:2])
+        if 0 in (height, width):
+            raise UserError(f"{file}: is smaller than {scale}×{scale}; leave it out")
         hr = levels[:height, :width]
         yield Pair(file.stem, hr, _twin(file, hr, low, scale), grey)
 

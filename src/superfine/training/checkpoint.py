@@ -1,6 +1,5 @@
 """A run's checkpoint: everything that the next step depends on, in one file that is written whole or not at all."""
 
-import pickle
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -54,6 +53,6 @@ def load(run: Path, parts: Mapping[str, Part]) -> tuple[int, int]:
             else:
                 part.load_state_dict(state[name])
         return int(state["step"]), int(state["rollbacks"])
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError, OSError) as error:
-        cause = str(error).splitlines()[0]
+    except Exception as error:  # unpickling what is damaged may raise anything
+        cause = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{file}: cannot be continued from ({cause}); delete it to start the run again") from error

@@ -4,6 +4,7 @@ A recipe is a value in :data:`RECIPES`; :func:`override` makes another one from 
 on, besides the pack, the seed, the weights it starts from and the feature weights it is judged by.
 """
 
+import math
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import NoneType
 from typing import Any, get_args
@@ -34,6 +35,13 @@ DiscriminatorConfig = (
 )
 
 
+def _at_least(settings: Any, least: float, *names: str, prefix: str = "") -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not least <= value < math.inf:  # also not where it is no number
+            raise UserError(f"{prefix}{name}: is {value}; give {least:g} or more")
+
+
 def _one_of(name: str, value: str, known: Any) -> None:
     if value not in known:
         raise UserError(f"{name}: {value!r} is unknown; choose one of {', '.join(known)}")
@@ -56,6 +64,11 @@ class Schedule:
 
     def __post_init__(self) -> None:
         _one_of("schedule.kind", self.kind, ("cosine", "step"))
+        _at_least(self, 0, "rate", "warmup", "factor", prefix="schedule.")
+        if not all(0.0 <= milestone <= 1.0 for milestone in self.milestones):
+            raise UserError(
+                f"schedule.milestones: {self.milestones} are fractions of the run; give numbers from 0 to 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,7 @@ class Content:
     rescale: float = SRGAN_RESCALE
 
     def __post_init__(self) -> None:
+        _at_least(self, 0, "weight", prefix="content.")
         _one_of("content.distance", self.distance, DISTANCES)
         _one_of("content.reduction", self.reduction, REDUCTIONS)
         for layer in self.layers:
@@ -116,6 +130,7 @@ class PixelRecipe:
         for name in ("steps", "batch", "patch"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: {getattr(self, name)} is not positive; give 1 or more")
+        _at_least(self, 0, "pixel_weight", "consistency", "checkerboard", "total_variation", "last_layer_rate")
         _one_of("loss", self.loss, PIXEL_LOSSES)
         _one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
         _one_of("optimiser", self.optimiser, ("adam", "muon", "sgd"))
@@ -130,6 +145,8 @@ class PixelRecipe:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
         if len(self.betas) != 2:
             raise UserError(f"betas: {self.betas} are not two numbers; give for instance 0.9,0.999")
+        if not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise UserError(f"betas: {self.betas} are outside [0, 1); give for instance 0.9,0.999")
         if not self.pixel_weight and not self.content.weight:
             raise UserError("pixel_weight, content.weight: both are 0, so nothing is learnt; give one of them")
 
@@ -161,11 +178,12 @@ class AdversarialRecipe(PixelRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _at_least(self, 0, "adversarial_weight", "r1", "artefacts")
         _one_of("adversarial", self.adversarial, ADVERSARIAL_LOSSES)
         _one_of("discriminator_input", self.discriminator_input, INPUTS)
         if self.discriminator_updates < 1:
             raise UserError("discriminator_updates: must be 1 or more")
-        if self.discriminator_rate <= 0.0:
+        if not 0.0 < self.discriminator_rate < math.inf:
             raise UserError("discriminator_rate: must be more than 0; 1 gives both networks one rate")
         crop = getattr(self.discriminator, "crop", None)
         if crop not in (None, self.patch * self.network.scale):

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from superfine.data import Pack
 from superfine.errors import UserError
 from superfine.files import whole_file
 from superfine.networks import name_of
+from superfine.training.checkpoint import FILE as CHECKPOINT
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe
+from superfine.training.start import digest
 from superfine.version import __version__
 
 FILE = "run.json"
-IDENTITY = ("name", "architecture", "config", "recipe", "seed", "start", "steps")
+IDENTITY = ("name", "architecture", "config", "recipe", "seed", "start", "steps", "features")
 
 
 class Run:
@@ -45,6 +48,8 @@ class Run:
         try:
             if file.exists():
                 found = json.loads(file.read_text(encoding="utf-8"))
+                if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
+                    raise UserError(f"{file}: is damaged (no record of a run); name a new folder with -o")
                 cls._compare(path, found, description)
                 for stale in path.glob(".*.part") if write else ():  # of an attempt that was killed while it wrote
                     stale.unlink()
@@ -56,7 +61,9 @@ class Run:
                 path.mkdir(parents=True, exist_ok=True)
                 run._write()
             return run
-        except json.JSONDecodeError as error:
+        except UserError:
+            raise
+        except ValueError as error:
             raise UserError(f"{file}: is damaged ({error}); name a new folder with -o") from error
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder with -o") from error
@@ -65,8 +72,10 @@ class Run:
     def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
         # A run that began before a setting existed had its default.
         defaults = {entry.name: entry.default for entry in fields(AdversarialRecipe)}
-        recipe = {key: found.get("recipe", {}).get(key, defaults.get(key)) for key in wanted["recipe"]}
-        differing = [key for key in IDENTITY if {**found, "recipe": recipe}.get(key) != wanted[key]]
+        recipe = {key: found["recipe"].get(key, defaults.get(key)) for key in wanted["recipe"]}
+        # Nor were the features always recorded.
+        found = {"features": wanted["features"]} | found | {"recipe": recipe}
+        differing = [key for key in IDENTITY if found.get(key) != wanted[key]]
         if found.get("data", {}).get("sha256") != wanted["data"]["sha256"]:
             differing.append("data")
         if differing:
@@ -110,12 +119,30 @@ class Run:
             part.write_text(json.dumps(self.description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def start_of(path: Path) -> dict[str, Any] | None:
+    """The weights that the run in folder ``path`` started from, as :func:`describe` has it, if there is a checkpoint to go on
+    from."""
+    try:
+        record = json.loads((path / FILE).read_text(encoding="utf-8"))
+        start: dict[str, Any] | None = record["start"] if (path / CHECKPOINT).is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return start
+
+
 def describe(
-    name: str, recipe: PixelRecipe, pack: Pack, seed: int, command: str, start: dict[str, Any] | None
+    name: str,
+    recipe: PixelRecipe,
+    pack: Pack,
+    seed: int,
+    command: str,
+    start: dict[str, Any] | None,
+    features: nn.Module | None = None,
 ) -> dict[str, Any]:
     """What ``run.json`` says of a run from its start: all that is needed to run it again.
 
-    ``start`` tells of the weights that it starts from (:func:`superfine.training.start.initialise`), None for fresh ones.
+    ``start`` tells of the weights that it starts from (:func:`superfine.training.start.initialise`), None for fresh ones;
+    ``features`` is what the content loss looks at.
     """
     settings = asdict(recipe)
     if isinstance(recipe, AdversarialRecipe):
@@ -127,6 +154,7 @@ def describe(
         "recipe": settings,
         "seed": seed,
         "start": start,
+        "features": None if features is None else digest(features),
         "steps": recipe.steps,
         "data": {
             "name": pack.path.name.removesuffix(".pack"),

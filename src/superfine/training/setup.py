@@ -17,7 +17,7 @@ from superfine.training import average as averaging
 from superfine.training.distributed import World
 from superfine.training.objective import features_of
 from superfine.training.recipes import PixelRecipe
-from superfine.training.runs import Run, describe
+from superfine.training.runs import Run, describe, start_of
 from superfine.training.start import initialise
 from superfine.training.supply import Supply
 from superfine.training.validation import Validation
@@ -74,13 +74,19 @@ def prepare(
         )
     torch.manual_seed(seed)
     network = build(recipe.architecture, asdict(recipe.network))
-    start = initialise(network, recipe.architecture, options.init) if options.init else None
+    start = None
+    if options.init:
+        # A run that goes on, perhaps on another machine, has the weights in its checkpoint.
+        known = None if options.init.exists() else start_of(out)
+        start = known or initialise(network, recipe.architecture, options.init)
+    if options.features and not recipe.content.weight:
+        raise UserError(f"--features {options.features}: the recipe has no content loss; leave it out")
     features = features_of(recipe, options.features, world.device)
     validation = None
     if options.validation and world.is_main:
         validation = Validation(options.validation, pack.scale, features, recipe.degradation)
 
-    run = Run.start(out, describe(name, recipe, pack, seed, command, start), write=world.is_main)
+    run = Run.start(out, describe(name, recipe, pack, seed, command, start, features), write=world.is_main)
     network = world.same_everywhere(network.to(world.device, memory_format=torch.channels_last))  # type: ignore[call-overload]
     average = averaging.start(network)
     forward = torch.compile(network) if options.compiled else network

@@ -49,26 +49,29 @@ def initialise(network: nn.Module, architecture: str, source: Path) -> dict[str,
             f"{_shape(wanted, differing[0])}); give the same network settings, and of networks with batch norm the run"
         )
     network.load_state_dict(state)
-    return {"sha256": _digest(network), "training": trained}
+    return {"sha256": digest(network), "training": trained}
 
 
-def _digest(network: nn.Module) -> str:
-    digest = hashlib.sha256()
+def digest(network: nn.Module) -> str:
+    """SHA-256 of a network's tensors, in their order."""
+    found = hashlib.sha256()
     for value in network.state_dict().values():
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
+        found.update(value.cpu().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _from_run(run: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     file = run / "weights.safetensors"
     try:
         record: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        if "architecture" not in record:
+        if not isinstance(record, dict) or "architecture" not in record:
             raise UserError(f"--init {run}: its run.json names no architecture; give another run")
         return record, load_file(file)
+    except UserError:
+        raise
     except FileNotFoundError:
-        raise UserError(f"--init {run}: is not finished; let it reach its last step first") from None
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise UserError(f"--init {run}: holds no weights; let it reach its last step, or give another run") from None
+    except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"--init {run}: is damaged ({error}); give another run") from None
 
 
