@@ -1,10 +1,13 @@
 """Training steps per second: the pixel stage against a plain float32 loop that decodes PNG files.
 
-    python benchmarks/training.py PHOTOS [--recipe compact-fidelity] [--steps 60] [--rounds 3]
+    python benchmarks/training.py PHOTOS [--recipe compact-fidelity] [--steps 60] [--rounds 3] [--device cpu]
 
 PHOTOS is a folder of pictures. The reference does what most public code does: a ``DataLoader`` with worker processes opens
 the PNG of a picture and of its twin for each crop, and the network runs in float32 with NCHW strides. Both train the same
 network on crops of the same size, in turn, round after round; ratios are taken within a round, and the median is printed.
+
+The share of the peak is that of the operations which the network's convolutions need, forwards and backwards, in what the
+device does in the same time when it multiplies large bfloat16 matrices.
 """
 
 import argparse
@@ -24,6 +27,7 @@ import numpy as np
 import pyvips
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from superfine.data import Pack, pack
 from superfine.networks import build
@@ -59,9 +63,9 @@ def write_pngs(made: Pack, folder: Path) -> None:
             pyvips.Image.new_from_array(np.ascontiguousarray(picture(i))).write_to_file(f"{folder / kind / str(i)}.png")
 
 
-def reference(chosen: PixelRecipe, folder: Path) -> Iterator[float]:
+def reference(chosen: PixelRecipe, folder: Path, device: str) -> Iterator[float]:
     """Steps per second of the plain loop, a figure for each round asked for."""
-    network = build(chosen.architecture, asdict(chosen.network))
+    network = build(chosen.architecture, asdict(chosen.network)).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=chosen.schedule.rate)
     while True:
         crops = PngCrops(folder, chosen.patch, chosen.network.scale, (chosen.steps + 3) * chosen.batch)
@@ -69,12 +73,41 @@ def reference(chosen: PixelRecipe, folder: Path) -> Iterator[float]:
         workers = {"num_workers": os.cpu_count() or 1, "multiprocessing_context": "spawn"}
         for step, (x, target) in enumerate(DataLoader(crops, batch_size=chosen.batch, **workers)):
             if step == 3:
+                finish(device)
                 started = time.perf_counter()
-            loss = torch.nn.functional.l1_loss(network(x), target)
+            loss = torch.nn.functional.l1_loss(network(x.to(device)), target.to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+        finish(device)
         yield chosen.steps / (time.perf_counter() - started)
+
+
+def finish(device: str) -> None:
+    """Wait for what a GPU still has to do."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def operations(chosen: PixelRecipe) -> int:
+    """Floating-point operations of a step, forwards and backwards."""
+    network = build(chosen.architecture, asdict(chosen.network))
+    with FlopCounterMode(display=False) as counter:
+        network(torch.rand(1, 3, chosen.patch, chosen.patch)).sum().backward()
+    return counter.get_total_flops() * chosen.batch
+
+
+def peak(device: str, side: int = 4096, times: int = 8) -> float:
+    """Floating-point operations per second of bfloat16 matrices, the fastest of some products."""
+    a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    taken = []
+    for _ in range(times):
+        finish(device)
+        started = time.perf_counter()
+        a @ b
+        finish(device)
+        taken.append(time.perf_counter() - started)
+    return 2 * side**3 / min(taken)
 
 
 def ours(train: Callable[..., Run], name: str, chosen: PixelRecipe, made: Pack, folder: Path, **settings: Any) -> float:
@@ -91,6 +124,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="compact-fidelity")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments = parser.parse_args()
     chosen = replace(recipe(arguments.recipe), steps=arguments.steps)
     rows = []
@@ -98,20 +132,26 @@ def main() -> None:
         folder = Path(name)
         made = pack(arguments.photos, folder / "photos.pack")
         write_pngs(made, folder / "png")
-        plain = reference(chosen, folder / "png")
+        plain = reference(chosen, folder / "png", arguments.device)
+        best = peak(arguments.device)
         for i in range(arguments.rounds):
             row = {
                 "reference": next(plain),
-                "eager": ours(train, arguments.recipe, chosen, made, folder / f"eager{i}", compiled=False),
-                "compiled": ours(train, arguments.recipe, chosen, made, folder / f"compiled{i}", compiled=True),
             }
+            for kind in ("eager", "compiled"):
+                options = {"compiled": kind == "compiled", "device": arguments.device}
+                row[kind] = ours(train, arguments.recipe, chosen, made, folder / f"{kind}{i}", **options)
             print("  ".join(f"{key} {value:.2f} steps/s" for key, value in row.items()), flush=True)
             rows.append(row)
-    print(f"{arguments.recipe}, batch {chosen.batch}, patch {chosen.patch}, {torch.get_num_threads()} threads, CPU")
+    where = f"{torch.get_num_threads()} threads, {arguments.device}"
+    print(f"{arguments.recipe}, batch {chosen.batch}, patch {chosen.patch}, {where}; peak {best / 1e12:.2f} TFLOP/s")
     for kind in ("eager", "compiled"):
         ratio = median(row[kind] / row["reference"] for row in rows)
         speed = median(row[kind] for row in rows)
-        print(f"{kind}: {ratio:.2f} × the reference ({speed:.2f} steps/s, {speed * chosen.batch:.0f} patches/s)")
+        print(
+            f"{kind}: {ratio:.2f} × the reference ({speed:.2f} steps/s, {speed * chosen.batch:.0f} patches/s, ", end=""
+        )
+        print(f"{speed * operations(chosen) / best:.0%} of the peak)")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from superfine.networks.discriminators import UNetDiscriminatorConfig
 from superfine.training import adversarial_stage, pixel_stage
 from superfine.training.distributed import World
 from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe, override
+from superfine.training.resident import Resident, fits
 from superfine.training.setup import Options
 from superfine.training.supply import Supply
 from superfine.training.tensors import to_bytes, to_device
@@ -43,6 +44,28 @@ def test_the_packs_own_twins_are_taken_unless_others_are_asked_for(small_pack: P
         np.testing.assert_array_equal(to_bytes(pairs["bicubic"][0])[n], imresize(hr[n], scale=0.25))
     errors = {name: np.abs(to_bytes(x).astype(int) - lr).mean() for name, (x, _) in pairs.items()}
     assert 0 < errors["bicubic"] < errors["gaussian"] < errors["photo"]
+
+
+@pytest.mark.parametrize("degradation", ["pack", "photo"])
+def test_a_resident_pack_gives_the_same_batches(small_pack: Pack, degradation: str) -> None:
+    mapped, resident = supply(small_pack, degradation, rank=1, size=2), supply(small_pack, degradation, rank=1, size=2)
+    assert mapped.resident is None, "a CPU reads the pack where it lies"
+    resident.resident = Resident(small_pack, torch.device("cpu"))
+    symmetries = {crop.symmetry for step in range(12) for crop in mapped.batches.crops(step)[mapped.part]}
+    assert symmetries == set(range(8))
+    with closing(mapped.ahead(0, 12)) as one, closing(resident.ahead(0, 12)) as other:
+        for pair, same in zip(one, other, strict=True):
+            for tensor, twin in zip(pair, same, strict=True):
+                assert torch.equal(tensor, twin)
+                assert tensor.stride() == twin.stride()
+
+
+def test_a_pack_is_resident_where_it_fits(small_pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = sum(flat.nbytes for flat in small_pack.flat())
+    for free, expected in ((2 * size, True), (2 * size - 2, False)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10 * size))
+        assert fits(small_pack, torch.device("cuda")) == expected
+    assert not fits(small_pack, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("degradation", ["pack", "gaussian", "photo"])

@@ -119,6 +119,10 @@ class Pack:
         flat = self._lr[self._hr_offsets[i] // area : self._hr_offsets[i + 1] // area]
         return flat.reshape(entry.height // self.scale, entry.width // self.scale, 3)
 
+    def flat(self) -> tuple[Pixels, Pixels]:
+        """The bytes of all pictures, one behind the other, and those of all twins: views of the memory maps."""
+        return self._hr, self._lr
+
     @property
     def is_checked(self) -> bool:
         """Whether it was made without near-duplicates of the benchmark pictures, all that are known today."""

@@ -12,7 +12,8 @@ from superfine.data import Batches, ahead
 from superfine.data.degrade import DEGRADATIONS
 from superfine.training.distributed import World
 from superfine.training.recipes import PACK, PixelRecipe
-from superfine.training.tensors import to_device
+from superfine.training.resident import Resident, fits
+from superfine.training.tensors import in_unit, to_device
 
 Pair = tuple[Tensor, Tensor]
 """x, N×3×p×p, and its target, N×3×sp×sp: float32 RGB in [0,1] with 8-bit values, channels_last."""
@@ -30,6 +31,7 @@ class Supply:
     def __init__(self, batches: Batches, recipe: PixelRecipe, world: World) -> None:
         self.batches, self.device = batches, world.device
         self.part = world.part(recipe.batch)
+        self.resident = Resident(batches.pack, world.device) if fits(batches.pack, world.device) else None
         self.degrade = None if recipe.degradation == PACK else DEGRADATIONS[recipe.degradation]
 
     def ahead(self, start: int, stop: int) -> Generator[Pair, None, None]:
@@ -45,10 +47,12 @@ class Supply:
         return self._pair(step, slice(None), self.device)
 
     def _pair(self, step: int, part: slice, device: torch.device) -> Pair:
-        lr, hr = self.batches(step, part)
-        target = to_device(hr, device)
+        if self.resident:
+            x, target = map(in_unit, self.resident(self.batches.crops(step)[part], self.batches.patch))
+        else:
+            x, target = (to_device(levels, device) for levels in self.batches(step, part))
         if self.degrade is None:
-            return to_device(lr, device), target
+            return x, target
         x = self.degrade(
             target.contiguous(), scale=self.batches.pack.scale, seed=self.batches.seed, step=step, part=part
         )
