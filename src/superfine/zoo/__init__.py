@@ -8,7 +8,7 @@ from superfine.errors import UserError
 DEFAULT = "compact-x4"
 """The model that is used where none is named."""
 
-MODELS = (DEFAULT, "srresnet-x4", "srcnn-x4")
+MODELS = (DEFAULT, "rrdb-x4", "srresnet-x4", "srcnn-x4")
 
 
 def catalogue() -> dict[str, Path]:
