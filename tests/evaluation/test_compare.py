@@ -171,11 +171,6 @@ def test_models_of_several_scales(tmp_path: Path, plain: Path, photo: Path, labe
     np.testing.assert_array_equal(panel(made.sheet.pixels, 1, 0), small.repeat(2, 0).repeat(2, 1))
 
 
-def test_all_bundled_models_if_none_is_named(photo: Path, labels: list[str]) -> None:
-    compare(photo, device="cpu")
-    assert "compact-x4" in [label.split("\n")[0] for label in labels]
-
-
 def test_it_is_the_same_every_time(dialled: Path, photo: Path) -> None:
     first, second = (compare(photo, [str(dialled)], dials=(0, 1), device="cpu") for _ in range(2))
     assert first.crop == second.crop

@@ -1,6 +1,7 @@
 """Several processes train what one trains, and can take over from each other."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,9 @@ def script(tmp_path: Path) -> Path:
 
 
 def alone(script: Path, *arguments: str) -> None:
-    subprocess.run([sys.executable, str(script), *arguments], check=True, capture_output=True, timeout=120)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(script), *arguments])
+        runpy.run_path(str(script))
 
 
 def together(script: Path, *arguments: str) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import resource
+import runpy
 import signal
 import subprocess
 import sys
@@ -61,10 +62,15 @@ train("small", recipe, Pack(Path(sys.argv[1])), Path(sys.argv[2]), options=Optio
 """
 
 
-def test_kill_9_and_the_same_command_again_end_with_the_same_bits(small_pack: Pack, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(small_pack.path)]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+def test_kill_9_and_the_same_command_again_end_with_the_same_bits(
+    small_pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(KILLED)
+    monkeypatch.setattr(sys, "argv", [str(script), str(small_pack.path), str(tmp_path / "whole")])
+    runpy.run_path(str(script))
 
+    command = [sys.executable, str(script), str(small_pack.path)]
     run = tmp_path / "killed"
     steps = []
     for _ in range(2):
