@@ -234,7 +234,7 @@ def test_runs_that_cannot_be_published(
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("variant", ["", "../x", "Fidelity", "a b", "-x"])
+@pytest.mark.parametrize("variant", ["", "../x", "Fidelity", "a b", "-x", "1", "inf", "photo-0"])
 def test_names_of_variants_that_are_refused(make_run: Run, tmp_path: Path, variant: str) -> None:
     with pytest.raises(UserError, match=r"^variant "):
         publish(make_run(), tmp_path / "model", variant=variant)

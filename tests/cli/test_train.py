@@ -47,6 +47,10 @@ def test_photographs_to_a_finished_run(
     monkeypatch.setattr(sys, "argv", ["superfine", *arguments])
     assert main(arguments) == 0
     assert "finished; PSNR-Y " in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setenv("RANK", "1")
+        assert main(arguments) == 0
+        assert capsys.readouterr().out == "", "of several processes one speaks"
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["config"] == {"channels": 8, "convs": 1, "scale": 4}
     assert run["data"]["name"] == "my"

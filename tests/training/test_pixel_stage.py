@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from superfine import losses
+from superfine.checkpoints.publish import publish
 from superfine.data import Batches, Pack
 from superfine.errors import UserError
 from superfine.networks import build
@@ -124,11 +125,57 @@ def test_a_run_from_before_a_setting_existed_goes_on(
 ) -> None:
     run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
     description = json.loads((run.path / "run.json").read_text())
-    del description["recipe"]["consistency"]
+    del description["recipe"]["consistency"], description["recipe"]["content"], description["config"]["scale"]
+    del description["recipe"]["schedule"]["factor"]
     (run.path / "run.json").write_text(json.dumps(description))
     with pytest.raises(UserError, match="holds a run with another recipe"):
         train("small", replace(small_recipe, consistency=1.0), small_pack, run.path)
+    with pytest.raises(UserError, match="holds a run with another recipe"):
+        schedule = replace(small_recipe.schedule, factor=0.1)
+        train("small", replace(small_recipe, schedule=schedule), small_pack, run.path)
     assert train("small", small_recipe, small_pack, run.path).finished
+
+
+def test_weights_that_are_gone_are_not_finished(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    run = train("small", small_recipe, small_pack, tmp_path / "run")
+    file = run.path / "weights.safetensors"
+    made = file.read_bytes()
+    file.unlink()
+    assert train("small", small_recipe, small_pack, run.path).finished
+    assert file.read_bytes() == made, "the last checkpoint has them"
+    file.unlink()
+    (run.path / "checkpoint.pt").unlink()
+    with pytest.raises(UserError, match=r"run: is finished, but its weights\.safetensors is gone; name a new folder"):
+        train("small", small_recipe, small_pack, run.path)
+
+
+def test_two_at_once_do_not_train_in_one_folder(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
+    before = {file.name: file.read_bytes() for file in run.path.iterdir() if file.is_file()}
+    with run.alone(), pytest.raises(UserError, match="run: another process trains there; wait for it"):
+        train("small", small_recipe, small_pack, run.path)
+    assert {file.name: file.read_bytes() for file in run.path.iterdir() if file.is_file()} == before
+    assert train("small", small_recipe, small_pack, run.path).finished
+
+
+def test_a_log_that_a_crash_has_damaged_goes_on(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    options = Options(log_every=1, save_every=4)
+    train("small", small_recipe, small_pack, tmp_path / "whole", options=options)
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=replace(options, minutes=0.0))
+    with (run.path / "log.jsonl").open("ab") as log:
+        log.write(b'{"step": 1, "l1\n' + bytes(9) + b'\n5\n{"step": "1"}\n{"step": 1, "l')
+    assert train("small", small_recipe, small_pack, run.path, options=options).finished
+    assert [record["step"] for record in records(run.path)] == list(range(1, 13))
+
+
+def test_it_starts_from_a_model_folder(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    first = train("small", small_recipe, small_pack, tmp_path / "first")
+    model = publish(first.path, tmp_path / "model")
+    still = replace(small_recipe, steps=1, schedule=replace(small_recipe.schedule, rate=0.0))
+    run = train("small", still, small_pack, tmp_path / "run", options=Options(init=model.path))
+    published = {key: torch.from_numpy(value.astype(np.float32)) for key, value in model.weights("fidelity").items()}
+    torch.testing.assert_close(load_file(run.path / "weights.safetensors"), published, rtol=0, atol=1e-7)
+    assert run.description["start"]["training"]["name"] == "small"
 
 
 def test_a_time_budget_pauses_with_a_checkpoint(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
@@ -180,7 +227,7 @@ def test_a_damaged_checkpoint_is_one_line(small_pack: Pack, small_recipe: PixelR
             train("small", small_recipe, small_pack, tmp_path / "run")
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"5"])
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"5", b'{"recipe": {}, "data": null, "finished": true}'])
 def test_a_damaged_record_is_one_line(
     small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, content: bytes
 ) -> None:

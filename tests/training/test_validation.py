@@ -1,21 +1,30 @@
 """Validation measures what evaluation measures."""
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from superfine.images import imresize
+from superfine.images import Picture, imresize, write
 from superfine.metrics import measure, pairs
 from superfine.networks.compact import Compact, CompactConfig
+from superfine.training.runs import Run
 from superfine.training.validation import Validation
 
 
-def test_a_network_that_only_repeats_pixels_scores_as_nearest(photos: Path) -> None:
+def repeating() -> Compact:
+    """It only repeats pixels."""
     network = Compact(CompactConfig(channels=4, convs=1))
     for parameter in network.parameters():
         torch.nn.init.zeros_(parameter)
+    return network
+
+
+def test_a_network_that_only_repeats_pixels_scores_as_nearest(photos: Path) -> None:
+    network = repeating()
     network.train()
     measured = Validation(photos, 4, None)(network, torch.device("cpu"), "f32")
     expected = []
@@ -25,3 +34,28 @@ def test_a_network_that_only_repeats_pixels_scores_as_nearest(photos: Path) -> N
         expected.append(measure(nearest, pair.hr, pair.lr, **options)["psnr_y"])
     assert measured.psnr_y == pytest.approx(np.mean(expected), abs=1e-6)
     assert network.training, "the mode is put back"
+
+
+def test_a_flat_picture_does_not_hide_the_others(photos: Path, tmp_path: Path) -> None:
+    flat = np.full((40, 40, 3), 0.4, np.float32)
+    (tmp_path / "flat").mkdir()
+    write(Picture(flat), tmp_path / "flat" / "grey.png")
+    assert Validation(tmp_path / "flat", 4, None)(repeating(), torch.device("cpu"), "f32").psnr_y == math.inf
+    before = Validation(photos, 4, None)(repeating(), torch.device("cpu"), "f32").psnr_y
+    write(Picture(flat), photos / "grey.png")
+    assert Validation(photos, 4, None)(repeating(), torch.device("cpu"), "f32").psnr_y == pytest.approx(before)
+
+
+def test_the_best_is_the_best_on_one_set(tmp_path: Path) -> None:
+    description = {"recipe": {}, "data": {"sha256": ""}}
+    run = Run.start(tmp_path / "run", description)
+    assert run.note_validation("easy", 1, math.inf, None) == []
+    assert json.loads((run.path / "run.json").read_text())["validation"] == {
+        "set": "easy",
+        "psnr_y": None,
+        "step": 1,
+        "best": {},
+    }
+    assert run.note_validation("easy", 2, 40.0, 0.2) == ["psnr", "perceptual"]
+    assert run.note_validation("easy", 3, 39.0, 0.1) == ["perceptual"]
+    assert run.note_validation("hard", 4, 25.0, None) == ["psnr"], "another set begins anew"

@@ -31,7 +31,7 @@ from superfine.modelfile import (
     parse_dial,
     write_model,
 )
-from superfine.modelfile.dial import mixture
+from superfine.modelfile.dial import mixture, position
 from superfine.networks.fold import fold
 
 
@@ -80,6 +80,8 @@ def write_variant(
     out = Path(out)
     if not re.fullmatch("[a-z0-9][a-z0-9_-]*", variant):
         raise UserError(f"variant {variant!r}: not a plain name; use small letters, digits and hyphens")
+    if position(parse_dial(variant)) is not None:
+        raise UserError(f"variant {variant!r}: the dial would read a number; choose another name")
     folded = fold(network)
     facts = cast(networks.Network, folded)
     config = networks.hyper_parameters(folded) if architecture in networks.NETWORKS else {}

@@ -122,9 +122,12 @@ def train(
             validate_every=validate_every,
         ),
     )
+    if os.environ.get("RANK", "0") != "0":  # of several processes one speaks
+        return 0
     state = "finished" if run.finished else "paused; give the same command to go on"
     measured = run.validation
-    quality = f"; PSNR-Y {measured['psnr_y']:.2f} dB on {measured['set']}" if measured else ""
+    known = measured is not None and measured["psnr_y"] is not None
+    quality = f"; PSNR-Y {measured['psnr_y']:.2f} dB on {measured['set']}" if measured and known else ""
     print(f"{run.path}: {state}{quality}")
     return 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -31,6 +31,7 @@ from superfine.training.monitor import Monitor
 from superfine.training.recipes import PixelRecipe
 from superfine.training.runs import Run
 from superfine.training.setup import Options, Setup
+from superfine.training.start import WEIGHTS
 from superfine.training.supply import Pair
 from superfine.training.tensors import to_bytes
 from superfine.training.validation import write_panel
@@ -64,14 +65,18 @@ class Course:
         self._monitor = Monitor(setup.run.path, self.step, recipe.steps, active=world.is_main)
 
     def __enter__(self) -> Course:
-        with self._writing():
-            self._monitor.__enter__()
+        with ExitStack() as opened:
+            with self._writing():
+                if self.world.is_main:
+                    opened.enter_context(self.setup.run.alone())
+                opened.enter_context(self._monitor)
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._monitor.__exit__(kind, error, trace)
+        self._opened.__exit__(kind, error, trace)
 
     @property
     def rate_factor(self) -> float:
@@ -133,7 +138,7 @@ class Course:
         run = self.setup.run
         if self.step == self.recipe.steps and self.world.is_main:
             with self._writing():
-                self._write_weights(run.path / "weights.safetensors")
+                self._write_weights(run.path / WEIGHTS)
                 run.finish()
         self.world.wait()
         if self.step < self.recipe.steps and self.stop.asked == signal.SIGINT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Monitor:
         if self.active:
             from torch.utils.tensorboard import SummaryWriter
 
-            kept = [line for line in self._lines() if json.loads(line)["step"] <= self.first]
+            kept = [line for line in self._lines() if (step := _step_of(line)) is not None and step <= self.first]
             with whole_file(self.run / LOG) as part:
                 part.write_text("".join(kept), encoding="utf-8")
             self._log = (self.run / LOG).open("a", encoding="utf-8")
@@ -55,10 +56,9 @@ class Monitor:
                 print(file=sys.stderr)
 
     def _lines(self) -> list[str]:
-        """The whole lines of the log; a last one that was cut by a crash is left out."""
+        """The lines of the log."""
         file = self.run / LOG
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-        return [line for line in lines if line.endswith("\n")]
+        return file.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if file.exists() else []
 
     @property
     def minutes(self) -> float:
@@ -107,7 +107,9 @@ class Monitor:
 
     def _write(self, step: int, values: dict[str, float]) -> None:
         if self.active:
-            self._log.write(json.dumps({"step": step, **values}) + "\n")
+            # JSON has no infinite numbers.
+            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            self._log.write(json.dumps({"step": step, **finite}) + "\n")
             self._log.flush()
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
@@ -128,3 +130,12 @@ class Monitor:
     def _say(self, line: str) -> None:
         if self.active:
             print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
+
+def _step_of(line: str) -> int | None:
+    """The step that a line of the log is about; None for one that a crash of the machine has left cut short or damaged."""
+    try:
+        step = json.loads(line)["step"] if line.endswith("\n") else None
+    except (ValueError, TypeError, KeyError):
+        return None
+    return step if isinstance(step, int) else None

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import platform
-from dataclasses import asdict, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -18,11 +23,12 @@ from superfine.files import whole_file
 from superfine.networks import name_of
 from superfine.training.checkpoint import FILE as CHECKPOINT
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe
-from superfine.training.start import digest
+from superfine.training.start import WEIGHTS, digest
 from superfine.version import __version__
 
 FILE = "run.json"
 IDENTITY = ("name", "architecture", "config", "recipe", "seed", "start", "steps", "features")
+KINDS: dict[str, Any] = {"recipe": dict, "data": dict, "finished": bool, "validation": (dict, NoneType)}
 
 
 class Run:
@@ -33,13 +39,18 @@ class Run:
         self.description = description
 
     @classmethod
-    def start(cls, path: Path, description: dict[str, Any], *, write: bool = True) -> Run:
+    def start(
+        cls, path: Path, description: dict[str, Any], defaults: dict[str, Any] | None = None, *, write: bool = True
+    ) -> Run:
         """Open the run folder ``path``, or make it; with ``write`` False, only look (for all processes but one).
+
+        A run that began before a setting existed had its default, which is in ``defaults`` (:func:`defaults_of`).
 
         Raises
         ------
         UserError
-            A run with other settings or other data is there, the folder holds other things, or cannot be written.
+            A run with other settings or other data is there, or one whose weights are gone; the folder holds other things, or
+            cannot be written.
         """
         path = Path(path)
         file = path / FILE
@@ -48,11 +59,13 @@ class Run:
         try:
             if file.exists():
                 found = json.loads(file.read_text(encoding="utf-8"))
-                if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
+                if not isinstance(found, dict) or not all(isinstance(found.get(key), KINDS[key]) for key in KINDS):
                     raise UserError(f"{file}: is damaged (no record of a run); name a new folder with -o")
-                cls._compare(path, found, description)
-                for stale in path.glob(".*.part") if write else ():  # of an attempt that was killed while it wrote
-                    stale.unlink()
+                cls._compare(path, found, description, json.loads(json.dumps(defaults or {})))
+                if found["finished"] and not (path / WEIGHTS).is_file():
+                    if not (path / CHECKPOINT).is_file():
+                        raise UserError(f"{path}: is finished, but its {WEIGHTS} is gone; name a new folder with -o")
+                    found["finished"] = False  # the checkpoint of its last step has them
                 return cls(path, found)
             if write and path.exists() and any(path.iterdir()):
                 raise UserError(f"{path}: is a folder with other things in it; name a new one with -o")
@@ -69,14 +82,13 @@ class Run:
             raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder with -o") from error
 
     @staticmethod
-    def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-        # A run that began before a setting existed had its default.
-        defaults = {entry.name: entry.default for entry in fields(AdversarialRecipe)}
-        recipe = {key: found["recipe"].get(key, defaults.get(key)) for key in wanted["recipe"]}
+    def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any], defaults: dict[str, Any]) -> None:
         # Nor were the features always recorded.
-        found = {"features": wanted["features"]} | found | {"recipe": recipe}
-        differing = [key for key in IDENTITY if found.get(key) != wanted[key]]
-        if found.get("data", {}).get("sha256") != wanted["data"]["sha256"]:
+        there = {"features": wanted["features"]} | found
+        differing = [
+            key for key in IDENTITY if _completed(there.get(key), wanted[key], defaults.get(key)) != wanted[key]
+        ]
+        if found["data"].get("sha256") != wanted["data"]["sha256"]:
             differing.append("data")
         if differing:
             raise UserError(
@@ -91,21 +103,37 @@ class Run:
     @property
     def validation(self) -> dict[str, Any] | None:
         """The latest measurement on the validation folder, and the best ones."""
-        value: dict[str, Any] | None = self.description["validation"]
+        value: dict[str, Any] | None = self.description.get("validation")
         return value
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """In the block no other process trains in this folder, and what a killed attempt left half written is gone.
+
+        Raises
+        ------
+        UserError
+            Another one does already.
+        """
+        with _locked(self.path):
+            for stale in self.path.glob(".*.part"):
+                stale.unlink(missing_ok=True)
+            yield
+
     def note_validation(self, name: str, step: int, psnr_y: float, perceptual: float | None) -> list[str]:
-        """Note a measurement; returns which of "psnr" and "perceptual" are the best so far."""
-        best = dict((self.validation or {}).get("best", {}))
+        """Note a measurement on the set ``name``; returns which of "psnr" and "perceptual" are the best so far on it."""
+        before = self.validation or {}
+        best = dict(before.get("best", {})) if before.get("set") == name else {}
         found = []
         for kind, value, sign in (("psnr", psnr_y, 1), ("perceptual", perceptual, -1)):
-            if value is None:
+            if value is None or not math.isfinite(value):
                 continue
             # At the same step: a measurement made again, by an attempt that goes on from before it.
             if kind not in best or step == best[kind]["step"] or sign * value > sign * best[kind]["value"]:
                 best[kind] = {"value": round(value, 5), "step": step}
                 found.append(kind)
-        self.description["validation"] = {"set": name, "psnr_y": round(psnr_y, 4), "step": step, "best": best}
+        measured = round(psnr_y, 4) if math.isfinite(psnr_y) else None
+        self.description["validation"] = {"set": name, "psnr_y": measured, "step": step, "best": best}
         self._write()
         return found
 
@@ -117,6 +145,51 @@ class Run:
     def _write(self) -> None:
         with whole_file(self.path / FILE) as part:
             part.write_text(json.dumps(self.description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _completed(found: Any, wanted: Any, defaults: Any) -> Any:
+    """``found`` with the keys of ``wanted``, at all depths, and the defaults of those that it lacks."""
+    if not (isinstance(found, dict) and isinstance(wanted, dict) and isinstance(defaults, dict)):
+        return found
+    return {key: _completed(found.get(key, defaults.get(key)), wanted[key], defaults.get(key)) for key in wanted}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold an advisory lock on a folder, where the system has them; it ends with the process at the latest."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder}: another process trains there; wait for it, or name a new folder with -o"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def defaults_of(recipe: PixelRecipe) -> dict[str, Any]:
+    """The defaults of a recipe's settings, arranged as in :func:`describe`."""
+    settings = _defaults(recipe)
+    return {"config": settings.pop("network"), "recipe": settings}
+
+
+def _defaults(settings: Any) -> dict[str, Any]:
+    values = ((entry, getattr(settings, entry.name)) for entry in fields(settings))
+    return {
+        entry.name: _defaults(value) if is_dataclass(value) else entry.default
+        for entry, value in values
+        if is_dataclass(value) or entry.default is not MISSING
+    }
 
 
 def start_of(path: Path) -> dict[str, Any] | None:

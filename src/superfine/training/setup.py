@@ -17,7 +17,7 @@ from superfine.training import average as averaging
 from superfine.training.distributed import World
 from superfine.training.objective import features_of
 from superfine.training.recipes import PixelRecipe
-from superfine.training.runs import Run, describe, start_of
+from superfine.training.runs import Run, defaults_of, describe, start_of
 from superfine.training.start import initialise
 from superfine.training.supply import Supply
 from superfine.training.validation import Validation
@@ -86,7 +86,8 @@ def prepare(
     if options.validation and world.is_main:
         validation = Validation(options.validation, pack.scale, features, recipe.degradation)
 
-    run = Run.start(out, describe(name, recipe, pack, seed, command, start, features), write=world.is_main)
+    description = describe(name, recipe, pack, seed, command, start, features)
+    run = Run.start(out, description, defaults_of(recipe), write=world.is_main)
     network = world.same_everywhere(network.to(world.device, memory_format=torch.channels_last))  # type: ignore[call-overload]
     average = averaging.start(network)
     forward = torch.compile(network) if options.compiled else network

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -12,6 +13,9 @@ from torch import nn
 
 from superfine import modelfile
 from superfine.errors import UserError
+
+WEIGHTS = "weights.safetensors"
+"""The result of a finished run, in its folder."""
 
 
 def initialise(network: nn.Module, architecture: str, source: Path) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def initialise(network: nn.Module, architecture: str, source: Path) -> dict[str,
         found = folder.card.architecture
         variant = next(iter(folder.card.variants))
         trained = folder.card.variants[variant].training
-        state = {key: torch.from_numpy(value).float() for key, value in folder.weights(variant).items()}
+        state = {key: torch.from_numpy(value.astype(np.float32)) for key, value in folder.weights(variant).items()}
     else:
         raise UserError(f"--init {source}: is neither a run nor a model folder; give the folder of one")
     if found != architecture:
@@ -61,7 +65,7 @@ def digest(network: nn.Module) -> str:
 
 
 def _from_run(run: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    file = run / "weights.safetensors"
+    file = run / WEIGHTS
     try:
         record: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
         if not isinstance(record, dict) or "architecture" not in record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -65,7 +66,7 @@ class Validation:
         network.train(training)
         width = max(row.shape[1] for row in rows)
         panel = np.concatenate([np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0))) for row in rows])
-        return Measured(float(np.mean(psnr)), float(np.mean(distances)) if distances else None, panel)
+        return Measured(_mean(psnr), float(np.mean(distances)) if distances else None, panel)
 
     def _centre(self, picture: NDArray[Any], scale: int) -> NDArray[Any]:
         """The crop in the middle, at the same place in a picture and in its twin (``scale`` 1)."""
@@ -95,6 +96,14 @@ def _degraded(pair: Pair, number: int, scale: int, degradation: str) -> Pair:
     return replace(
         pair, lr=degraded(in_unit(pair.hr)[None], DEGRADATIONS[degradation], scale=scale, seed=0, step=number)[0]
     )
+
+
+def _mean(psnr: list[float]) -> float:
+    """Of the finite values: a flat picture's PSNR may be infinite, which would hide all others."""
+    if math.isnan(sum(psnr)):
+        return math.nan
+    finite = [value for value in psnr if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.inf
 
 
 def _unit(features: Tensor) -> Tensor:
