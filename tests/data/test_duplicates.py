@@ -1,4 +1,4 @@
-"""Near-duplicates of benchmark pictures: found whatever was done to them, and photographs are not taken for them."""
+"""Near-duplicates of benchmark pictures: found in any size and orientation, and photographs are not taken for them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ def jpeg(pixels: np.ndarray) -> np.ndarray:
 
 
 def cropped(pixels: np.ndarray) -> np.ndarray:
-    height, width = (length // 100 for length in pixels.shape[:2])
+    height, width = (3 * length // 100 for length in pixels.shape[:2])
     return pixels[height:-height, width:-width]
 
 

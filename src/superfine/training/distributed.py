@@ -2,6 +2,7 @@
 
 The same command runs under ``torchrun``; without it there is one process and nothing here does anything. Semantics are
 those of the global batch: the gradients are averaged over the processes, so any number of them trains what one trains.
+Batch norm is the exception on a CPU, where torch cannot share its statistics: each process norms its own part.
 """
 
 from __future__ import annotations
