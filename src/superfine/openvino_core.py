@@ -9,6 +9,11 @@ from functools import cache
 
 import openvino as ov
 
+# The first call looks NumPy's types up. Two threads that make it at once wait for each other for ever: one has the lock of
+# the table and waits for the interpreter's, the other has that and waits for the table's (seen with OpenVINO 2026.4.1). An
+# import is done by one thread.
+ov.Type.f32.to_dtype()
+
 
 @cache
 def core() -> ov.Core:
