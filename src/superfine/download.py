@@ -15,10 +15,8 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from superfine.errors import UserError
+from superfine.files import lock
 from superfine.version import __version__
-
-if sys.platform != "win32":
-    import fcntl
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there, and how many there will be, where the server says so."""
@@ -126,7 +124,7 @@ def _alone(part: Path) -> Iterator[None]:
     """Hold the lock of ``part``, which is made if missing; the system gives it back should this process be killed."""
     with part.open("ab") as file:
         if sys.platform != "win32":
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, wait=True)
             yield
     if sys.platform == "win32":  # where an open file cannot be renamed
         yield

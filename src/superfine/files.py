@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and locks on them."""
 
 import os
 import re
@@ -8,6 +8,10 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
 
 BEGINNING = 40  # characters, of up to four bytes each; file systems end at 255 bytes, some at 143
 _count = count()
@@ -49,6 +53,21 @@ def whole_file(path: Path, *, flush: bool = True) -> Iterator[Path]:
         raise
     finally:
         _writing.discard(part.name)
+
+
+def lock(file: IO[bytes] | int, *, wait: bool) -> bool:
+    """Take the advisory lock of an open file or folder; the system gives it back when that is closed, or the process ends.
+
+    Whether this process has it now, with ``wait`` always. True also where the system, or its disk, has no such locks.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def part_name(name: str, pid: int, number: int) -> str:

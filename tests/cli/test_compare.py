@@ -61,7 +61,7 @@ def test_the_output_and_the_models_are_chosen(photo: Path, capsys: pytest.Captur
             r"photo\.png: would replace the photograph itself; give another -o",
         ),
         (["photo.png", "-o", "sheet.bmp"], r"sheet\.bmp: cannot write the format '\.bmp'; .*"),
-        (["photo.png", "-o", "nowhere/sheet.png"], r"nowhere/sheet\.png: there is no folder nowhere; .*"),
+        (["photo.png", "-o", "nowhere/sheet.png"], r"nowhere: is not a folder; make it first, or give another -o"),
         (["text.png"], r"text\.png: .*; .*"),
     ],
 )

@@ -31,7 +31,7 @@ def supply(pack: Pack, degradation: str, *, rank: int = 0, size: int = 1) -> Sup
 
 def test_bytes_and_tensors_are_each_others_inverse() -> None:
     pixels = np.arange(2 * 8 * 16 * 3, dtype=np.uint8).reshape(2, 8, 16, 3)
-    np.testing.assert_array_equal(to_bytes(to_device(pixels, torch.device("cpu"))), pixels)
+    np.testing.assert_array_equal(to_bytes(to_device(torch.from_numpy(pixels), torch.device("cpu"))), pixels)
 
 
 def test_the_packs_own_twins_are_taken_unless_others_are_asked_for(small_pack: Pack) -> None:

@@ -48,7 +48,7 @@ def test_a_flat_picture_does_not_hide_the_others(photos: Path, tmp_path: Path) -
 
 def test_the_best_is_the_best_on_one_set(tmp_path: Path) -> None:
     description = {"recipe": {}, "data": {"sha256": ""}}
-    run = Run.start(tmp_path / "run", description)
+    run = Run.start(tmp_path / "run", description, {})
     assert run.note_validation("easy", 1, math.inf, None) == []
     assert json.loads((run.path / "run.json").read_text())["validation"] == {
         "set": "easy",

@@ -59,7 +59,7 @@ def compare(
     if lexists(sheet) and not overwrite:
         raise UserError(f"{sheet}: exists already; give --overwrite to replace it, or another -o")
     if not sheet.parent.is_dir():
-        raise UserError(f"{sheet}: there is no folder {sheet.parent}; make it, or give another -o")
+        raise UserError(f"{sheet.parent}: is not a folder; make it first, or give another -o")
     box = None if crop is None else parse_box(crop)
     with bar("comparing", "enlargements") as progress:
         made = make(photo, models or (), dials=_dials(dial), crop=box, device=device, progress=progress)

@@ -125,9 +125,8 @@ def train(
     if os.environ.get("RANK", "0") != "0":  # of several processes one speaks
         return 0
     state = "finished" if run.finished else "paused; give the same command to go on"
-    measured = run.validation
-    known = measured is not None and measured["psnr_y"] is not None
-    quality = f"; PSNR-Y {measured['psnr_y']:.2f} dB on {measured['set']}" if measured and known else ""
+    measured = run.validation or {"psnr_y": None}
+    quality = "" if measured["psnr_y"] is None else f"; PSNR-Y {measured['psnr_y']:.2f} dB on {measured['set']}"
     print(f"{run.path}: {state}{quality}")
     return 0
 

@@ -21,7 +21,7 @@ from superfine.images import is_picture, read
 
 SIDE, KEPT = 64, 16
 NEAR = 75
-"""Bits of 255 in which a near-duplicate may differ. A crop of 3% of each side is within it, one of 5% is not."""
+"""Bits of 255 in which a near-duplicate may differ. ``benchmarks/duplicates.py`` prints what is found so."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 

@@ -6,8 +6,9 @@ import json
 import math
 import os
 import platform
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -19,7 +20,7 @@ from torch import nn
 
 from superfine.data import Pack
 from superfine.errors import UserError
-from superfine.files import whole_file
+from superfine.files import lock, whole_file
 from superfine.networks import name_of
 from superfine.training.checkpoint import FILE as CHECKPOINT
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe
@@ -39,9 +40,7 @@ class Run:
         self.description = description
 
     @classmethod
-    def start(
-        cls, path: Path, description: dict[str, Any], defaults: dict[str, Any] | None = None, *, write: bool = True
-    ) -> Run:
+    def start(cls, path: Path, description: dict[str, Any], defaults: dict[str, Any], *, write: bool = True) -> Run:
         """Open the run folder ``path``, or make it; with ``write`` False, only look (for all processes but one).
 
         A run that began before a setting existed had its default, which is in ``defaults`` (:func:`defaults_of`).
@@ -61,7 +60,7 @@ class Run:
                 found = json.loads(file.read_text(encoding="utf-8"))
                 if not isinstance(found, dict) or not all(isinstance(found.get(key), KINDS[key]) for key in KINDS):
                     raise UserError(f"{file}: is damaged (no record of a run); name a new folder with -o")
-                cls._compare(path, found, description, json.loads(json.dumps(defaults or {})))
+                cls._compare(path, found, description, json.loads(json.dumps(defaults)))
                 if found["finished"] and not (path / WEIGHTS).is_file():
                     if not (path / CHECKPOINT).is_file():
                         raise UserError(f"{path}: is finished, but its {WEIGHTS} is gone; name a new folder with -o")
@@ -115,7 +114,14 @@ class Run:
         UserError
             Another one does already.
         """
-        with _locked(self.path):
+        with ExitStack() as opened:
+            if sys.platform != "win32":  # where no folder can be opened
+                folder = os.open(self.path, os.O_RDONLY)
+                opened.callback(os.close, folder)
+                if not lock(folder, wait=False):
+                    raise UserError(
+                        f"{self.path}: another process trains there; wait for it, or name a new folder with -o"
+                    )
             for stale in self.path.glob(".*.part"):
                 stale.unlink(missing_ok=True)
             yield
@@ -152,29 +158,6 @@ def _completed(found: Any, wanted: Any, defaults: Any) -> Any:
     if not (isinstance(found, dict) and isinstance(wanted, dict) and isinstance(defaults, dict)):
         return found
     return {key: _completed(found.get(key, defaults.get(key)), wanted[key], defaults.get(key)) for key in wanted}
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold an advisory lock on a folder, where the system has them; it ends with the process at the latest."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder}: another process trains there; wait for it, or name a new folder with -o"
-            ) from None
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def defaults_of(recipe: PixelRecipe) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from superfine.data.degrade import DEGRADATIONS
 from superfine.training.distributed import World
 from superfine.training.recipes import PACK, PixelRecipe
 from superfine.training.resident import Resident, fits
-from superfine.training.tensors import in_unit, to_device
+from superfine.training.tensors import to_device
 
 Pair = tuple[Tensor, Tensor]
 """x, N×3×p×p, and its target, N×3×sp×sp: float32 RGB in [0,1] with 8-bit values, channels_last."""
@@ -48,11 +48,12 @@ class Supply:
 
     def _pair(self, step: int, part: slice, device: torch.device) -> Pair:
         if self.resident:
-            x, target = map(in_unit, self.resident(self.batches.crops(step)[part], self.batches.patch))
+            lr, hr = self.resident(self.batches.crops(step)[part], self.batches.patch)
         else:
-            x, target = (to_device(levels, device) for levels in self.batches(step, part))
+            lr, hr = map(torch.from_numpy, self.batches(step, part))
+        target = to_device(hr, device)
         if self.degrade is None:
-            return x, target
+            return to_device(lr, device), target
         x = self.degrade(
             target.contiguous(), scale=self.batches.pack.scale, seed=self.batches.seed, step=step, part=part
         )

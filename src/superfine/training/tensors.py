@@ -6,14 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+def to_device(levels: Tensor, device: torch.device) -> Tensor:
     """N×H×W×C uint8 to N×C×H×W float32 in [0,1] on ``device``; its strides are channels_last without a copy."""
-    return in_unit(torch.from_numpy(pixels).to(device, non_blocking=True))
-
-
-def in_unit(levels: Tensor) -> Tensor:
-    """N×H×W×C uint8 to N×C×H×W float32 in [0,1], channels_last."""
-    return levels.permute(0, 3, 1, 2).float().div_(255.0)
+    return levels.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255.0)
 
 
 def to_bytes(pictures: Tensor) -> NDArray[np.uint8]:
