@@ -21,10 +21,13 @@ def photo(tmp_path: Path, write_noise: Callable[..., None], monkeypatch: pytest.
     return tmp_path / "photo.png"
 
 
-def test_a_sheet_beside_the_photograph(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["compare", "photo.png", "--crop", "4,8,20,16", "--device", "cpu"]
+def test_a_sheet_beside_the_photograph(
+    photo: Path, write_noise: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_noise(photo, 20, 24, 2)
+    arguments = ["compare", "photo.png", "--crop", "4,6,16,12", "--device", "cpu"]
     assert main(arguments) == 0
-    told = re.fullmatch(r"photo-compare\.png: crop 4,8,20,16 of photo\.png, results: (\d+)\n", capsys.readouterr().out)
+    told = re.fullmatch(r"photo-compare\.png: crop 4,6,16,12 of photo\.png, results: (\d+)\n", capsys.readouterr().out)
     assert told
     assert int(told[1]) >= sum(len(open_model(zoo.find(name)).card.variants) for name in zoo.MODELS)
     sheet = read("photo-compare.png").pixels

@@ -6,14 +6,13 @@ import pytest
 from superfine.errors import UserError
 from superfine.evaluation.figures.crops import Box, most_detailed, most_different, parse_box, parse_crops
 
-rng = np.random.default_rng(3)
-
 
 def flat(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), 0.5, np.float32)
 
 
 def textured(height: int, width: int, *boxes: tuple[Box, float]) -> np.ndarray:
+    rng = np.random.default_rng(3)
     picture = flat(height, width)
     for box, strength in boxes:
         picture[box.slices] += strength * (rng.random((box.height, box.width, 1), np.float32) - 0.5)
@@ -34,7 +33,7 @@ def test_among_equals_the_first() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (9, 200), (200, 9), (12, 16)])
 def test_small_pictures_are_shown_whole(height: int, width: int) -> None:
-    box = most_detailed(rng.random((height, width, 3), np.float32), 16, 12)
+    box = most_detailed(np.random.default_rng(3).random((height, width, 3), np.float32), 16, 12)
     assert (box.width, box.height) == (min(16, width), min(12, height))
     assert box.x + box.width <= width
     assert box.y + box.height <= height

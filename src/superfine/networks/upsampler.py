@@ -52,17 +52,18 @@ class Doubling(nn.Module):
         self.mode = mode
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = doubled(x, self.mode)
-        return y
+        return doubled(x, self.mode)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def doubled(x: Tensor, mode: str) -> Tensor:
     """Enlarge N×C×H×W to N×C×2H×2W by interpolation: ``nearest``, or ``bilinear`` between pixel centres.
 
-    Not compiled: between convolutions under autocast, on a CPU, torch 2.13 compiles it to something whose gradient is zero, so
-    that nothing before it would learn.
+    Kept out of what ``torch.compile`` makes of a network: between convolutions under autocast, on a CPU, torch 2.13 compiles it
+    to something whose gradient is zero, so that nothing before it would learn. Not by ``torch.compiler.disable``: to name that
+    is to import the compiler, which takes as long as importing torch.
     """
+    if torch.compiler.is_compiling():
+        torch._dynamo.graph_break()
     return F.interpolate(x, scale_factor=2.0, mode=mode)
 
 
