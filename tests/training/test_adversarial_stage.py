@@ -261,6 +261,56 @@ def test_it_starts_from_a_run_and_refuses_what_does_not_fit(
     assert not (tmp_path / "x").exists()
 
 
+def test_the_discriminator_of_another_run_goes_on(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = replace(recipe, **PENALISED)  # without spectral norm, whose vectors move though the rate is 0
+    first = adversarial_stage.train("gan", recipe, small_pack, Path("first"), command="the command")
+    still = replace(recipe, steps=2, schedule=Schedule(rate=0.0))
+    follow = Options(init=Path("first"), init_discriminator=Path("first"))
+    paused = adversarial_stage.train("gan", still, small_pack, Path("next"), options=replace(follow, minutes=0.0))
+    before, after = (
+        torch.load(run.path / "checkpoint.pt", weights_only=True)["discriminator"] for run in (first, paused)
+    )
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    told = paused.description["discriminator_start"]
+    assert (told["name"], told["steps"], told["command"]) == ("gan", 12, "the command")
+
+    with pytest.raises(UserError, match="another discriminator_start"):
+        adversarial_stage.train("gan", still, small_pack, Path("next"), options=Options(init=Path("first")))
+    first.path.rename("elsewhere")
+    assert adversarial_stage.train("gan", still, small_pack, Path("next"), options=follow).finished
+
+
+def test_a_discriminator_that_does_not_fit_is_refused(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path
+) -> None:
+    pixel = PixelRecipe(recipe.network, steps=1, batch=4, patch=8)
+    pixels = pixel_stage.train("pixel", pixel, small_pack, tmp_path / "pixel").path
+    gan = adversarial_stage.train("gan", replace(recipe, steps=1), small_pack, tmp_path / "gan").path
+
+    def refused(source: Path, pattern: str, wanted: AdversarialRecipe = recipe) -> None:
+        with pytest.raises(UserError, match=rf"^--init-discriminator {source}: {pattern}$"):
+            adversarial_stage.train(
+                "gan", wanted, small_pack, tmp_path / "x", options=Options(init_discriminator=source)
+            )
+
+    refused(tmp_path, "is no run; give the folder of one")
+    refused(pixels, "trained no discriminator; give the run of a GAN")
+    wider = replace(recipe, discriminator=UNetDiscriminatorConfig(channels=6))
+    refused(gan, r"its discriminator is .*'channels': 4}, the recipe's .*'channels': 6}; give the same settings", wider)
+    (gan / "checkpoint.pt").write_bytes(b"half")
+    refused(gan, r"its checkpoint\.pt is damaged; give another run")
+    (gan / "checkpoint.pt").unlink()
+    refused(gan, r"holds no checkpoint\.pt, where the discriminator is; give another run")
+    (gan / "run.json").write_text("{}")
+    refused(gan, r"is damaged \(.*\); give another run")
+    with pytest.raises(UserError, match="the recipe trains no discriminator; leave it out"):
+        pixel_stage.train("pixel", pixel, small_pack, tmp_path / "x", options=Options(init_discriminator=gan))
+    assert not (tmp_path / "x").exists()
+
+
 def test_validation_writes_panels_and_keeps_the_best(
     recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, photos: Path, shared: Path
 ) -> None:

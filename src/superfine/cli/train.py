@@ -24,6 +24,7 @@ def train(
     seed: int = 1,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     init: Path | None = None,
+    init_discriminator: Path | None = None,
     features: Path | None = None,
     validation: Path | None = None,
     validate_every: int = 2000,
@@ -60,6 +61,8 @@ def train(
         Another setting of the recipe, as NAME=VALUE, such as network.channels=64 or schedule.rate=2e-4. Can be repeated.
     init
         A finished run or a model folder, whose weights to start from; a GAN starts from its PSNR network.
+    init_discriminator
+        A run of a GAN, whose discriminator to start from.
     features
         A file of VGG weights for the content loss; fetched and checked if left out. With weights that are normalised
         to mean activation 1, give --set content.rescale=1 too.
@@ -116,6 +119,7 @@ def train(
             device=device,
             compiled=compile,
             init=init,
+            init_discriminator=init_discriminator,
             features=features,
             minutes=minutes,
             validation=validation,

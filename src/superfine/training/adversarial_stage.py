@@ -7,7 +7,6 @@ loss compares what was seen together.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 from superfine.data import Pack
 from superfine.losses import ADVERSARIAL_LOSSES, artefacts, gradient_penalty, l1
-from superfine.networks import build_discriminator, name_of
 from superfine.networks.discriminators import INPUTS
 from superfine.training import average as averaging
 from superfine.training import checkpoint
@@ -54,8 +52,8 @@ def train(
         setup = prepare(name, recipe, pack, out, seed, command, options, world)
         if setup.run.finished:
             return setup.run
-        network = setup.network
-        discriminator = build_discriminator(name_of(recipe.discriminator), asdict(recipe.discriminator))
+        network, discriminator = setup.network, setup.discriminator
+        assert discriminator is not None
         discriminator = world.same_everywhere(discriminator.to(world.device, memory_format=torch.channels_last))  # type: ignore[call-overload]
         # On a CPU, torch's own gradients of a discriminator's convolutions are faster than compiled ones.
         compiled = options.compiled and world.device.type != "cpu"

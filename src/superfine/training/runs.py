@@ -28,7 +28,7 @@ from superfine.training.start import WEIGHTS, digest
 from superfine.version import __version__
 
 FILE = "run.json"
-IDENTITY = ("name", "architecture", "config", "recipe", "seed", "start", "steps", "features")
+IDENTITY = ("name", "architecture", "config", "recipe", "seed", "start", "discriminator_start", "steps", "features")
 KINDS: dict[str, Any] = {"recipe": dict, "data": dict, "finished": bool, "validation": (dict, NoneType)}
 
 
@@ -175,12 +175,12 @@ def _defaults(settings: Any) -> dict[str, Any]:
     }
 
 
-def start_of(path: Path) -> dict[str, Any] | None:
-    """The weights that the run in folder ``path`` started from, as :func:`describe` has it, if there is a checkpoint to go on
-    from."""
+def start_of(path: Path, kind: str) -> dict[str, Any] | None:
+    """What the run in folder ``path`` started from, as its record has it, if there is a checkpoint to go on from: the weights
+    (``start``) or the discriminator's (``discriminator_start``)."""
     try:
         record = json.loads((path / FILE).read_text(encoding="utf-8"))
-        start: dict[str, Any] | None = record["start"] if (path / CHECKPOINT).is_file() else None
+        start: dict[str, Any] | None = record[kind] if (path / CHECKPOINT).is_file() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return start
@@ -210,6 +210,7 @@ def describe(
         "recipe": settings,
         "seed": seed,
         "start": start,
+        "discriminator_start": None,
         "features": None if features is None else digest(features),
         "steps": recipe.steps,
         "data": {

@@ -1,4 +1,4 @@
-"""What both stages begin with: the data, the run folder, the generator and its moving average."""
+"""What both stages begin with: the data, the run folder, the networks and the generator's moving average."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import nn
 
 from superfine.data import Batches, Pack
 from superfine.errors import UserError
-from superfine.networks import build
+from superfine.networks import build, build_discriminator, name_of
 from superfine.networks.features import Features
 from superfine.training import average as averaging
 from superfine.training.distributed import World
 from superfine.training.objective import features_of
-from superfine.training.recipes import PixelRecipe
+from superfine.training.recipes import AdversarialRecipe, PixelRecipe
 from superfine.training.runs import Run, defaults_of, describe, start_of
-from superfine.training.start import initialise
+from superfine.training.start import initialise, initialise_discriminator
 from superfine.training.supply import Supply
 from superfine.training.validation import Validation
 
@@ -27,14 +27,15 @@ from superfine.training.validation import Validation
 class Options:
     """How a recipe is run, as opposed to what it is.
 
-    ``init``: run or model folder to start from. ``features``: file of the feature weights. ``validation``: folder of pictures
-    to measure on. ``compiled``: through ``torch.compile``. ``minutes``: time after which to pause with a checkpoint. The
-    others are numbers of steps.
+    ``init``: run or model folder to start from. ``init_discriminator``: run whose discriminator to start from. ``features``:
+    file of the feature weights. ``validation``: folder of pictures to measure on. ``compiled``: through ``torch.compile``.
+    ``minutes``: time after which to pause with a checkpoint. The others are numbers of steps.
     """
 
     device: str = "auto"
     compiled: bool = False
     init: Path | None = None
+    init_discriminator: Path | None = None
     features: Path | None = None
     validation: Path | None = None
     minutes: float | None = None
@@ -50,6 +51,7 @@ class Setup:
     run: Run
     supply: Supply
     network: nn.Module
+    discriminator: nn.Module | None
     forward: nn.Module | Callable[..., torch.Tensor]
     average: averaging.Average
     features: Features | None
@@ -77,7 +79,7 @@ def prepare(
     start = None
     if options.init:
         # A run that goes on, perhaps on another machine, has the weights in its checkpoint.
-        known = None if options.init.exists() else start_of(out)
+        known = None if options.init.exists() else start_of(out, "start")
         start = known or initialise(network, recipe.architecture, options.init)
     if options.features and not recipe.content.weight:
         raise UserError(f"--features {options.features}: the recipe has no content loss; leave it out")
@@ -87,8 +89,18 @@ def prepare(
         validation = Validation(options.validation, pack.scale, features, recipe.degradation)
 
     description = describe(name, recipe, pack, seed, command, start, features)
+    discriminator = None
+    if isinstance(recipe, AdversarialRecipe):
+        discriminator = build_discriminator(name_of(recipe.discriminator), asdict(recipe.discriminator))
+    if source := options.init_discriminator:
+        if discriminator is None:
+            raise UserError(f"--init-discriminator {source}: the recipe trains no discriminator; leave it out")
+        known = None if source.exists() else start_of(out, "discriminator_start")
+        description["discriminator_start"] = known or initialise_discriminator(
+            discriminator, description["recipe"]["discriminator"], source
+        )
     run = Run.start(out, description, defaults_of(recipe), write=world.is_main)
     network = world.same_everywhere(network.to(world.device, memory_format=torch.channels_last))  # type: ignore[call-overload]
     average = averaging.start(network)
     forward = torch.compile(network) if options.compiled else network
-    return Setup(run, supply, network, forward, average, features, validation)
+    return Setup(run, supply, network, discriminator, forward, average, features, validation)

@@ -1,4 +1,4 @@
-"""The weights that a run starts from: those of another run, or of a published model."""
+"""The weights that a run starts from: those of another run, or of a published model; and its discriminator, another run's."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from torch import nn
 
 from superfine import modelfile
 from superfine.errors import UserError
+from superfine.training import checkpoint
 
 WEIGHTS = "weights.safetensors"
 """The result of a finished run, in its folder."""
@@ -54,6 +55,44 @@ def initialise(network: nn.Module, architecture: str, source: Path) -> dict[str,
         )
     network.load_state_dict(state)
     return {"sha256": digest(network), "training": trained}
+
+
+def initialise_discriminator(discriminator: nn.Module, settings: dict[str, Any], source: Path) -> dict[str, Any]:
+    """Load the discriminator of the run ``source``, finished or not, into ``discriminator``.
+
+    Only its weights: its optimiser begins anew, as the generator's does. Returns what is to be told of them in the new run's
+    record: the SHA-256 of the tensors, and the run's name, steps, seed and command.
+
+    Parameters
+    ----------
+    settings
+        ``discriminator``'s name and configuration, as a run's record has them.
+
+    Raises
+    ------
+    UserError
+        No run with a checkpoint; one without a discriminator, or with another.
+    """
+    option = f"--init-discriminator {source}"
+    try:
+        record = json.loads((source / "run.json").read_text(encoding="utf-8"))
+        found = record["recipe"].get("discriminator")
+        told = {key: record[key] for key in ("name", "steps", "seed", "command")}
+    except FileNotFoundError:
+        raise UserError(f"{option}: is no run; give the folder of one") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{option}: is damaged ({error!r}); give another run") from None
+    if not found:
+        raise UserError(f"{option}: trained no discriminator; give the run of a GAN")
+    if found != settings:
+        raise UserError(f"{option}: its discriminator is {found}, the recipe's {settings}; give the same settings")
+    if not (source / checkpoint.FILE).is_file():
+        raise UserError(f"{option}: holds no {checkpoint.FILE}, where the discriminator is; give another run")
+    try:
+        checkpoint.load(source, {"discriminator": discriminator})
+    except UserError as error:
+        raise UserError(f"{option}: its {checkpoint.FILE} is damaged; give another run") from error
+    return {"sha256": digest(discriminator), **told}
 
 
 def digest(network: nn.Module) -> str:
