@@ -320,7 +320,7 @@ def test_what_cannot_be_scored_is_noted_and_the_rest_is_scored(
     assert tool_score.pictures["same"]["psnr_y"] == math.inf
     assert tool_score.mean("psnr_y") == np.mean([tool_score.pictures[name]["psnr_y"] for name in "ab"])
     assert list(tool_score.notes) == ["cut", "missing", "same", "size", "tiny"]
-    assert "identical to the original" in tool_score.notes["same"]
+    assert tool_score.notes["same"] == "no error that PSNR-Y sees: infinite, left out of the mean"
     assert "has no picture of missing" in tool_score.notes["missing"]
     assert "size_out.png: is 44×48, its original 48×48" in tool_score.notes["size"]
     assert "cut.png" in tool_score.notes["cut"]
@@ -338,7 +338,7 @@ def test_an_infinite_lr_psnr_is_no_identity(tmp_path: Path, known: Cache, write_
     (score,) = evaluate(methods, sets, metrics=["psnr_rgb", "lr_consistency"], known=known).scores
     assert score.pictures["a"]["lr_consistency"] == math.inf
     assert math.isfinite(score.pictures["a"]["psnr_rgb"])
-    assert score.notes == {"a": "infinite LR-PSNR, left out of the mean"}
+    assert score.notes == {"a": "no error that LR-PSNR sees: infinite, left out of the mean"}
 
 
 def test_what_is_measured_is_kept_though_the_picture_cannot_be(
@@ -449,3 +449,33 @@ def test_an_evaluation_tells_what_made_it(bench: BenchmarkSet, known: Cache) -> 
     assert {"superfine", "python", "numpy", "openvino"} <= set(evaluation.versions)
     assert evaluation.hashes == {method.name: method.hash([bench]) for method in methods}
     assert evaluation.recipes == {"bicubic": "bicubic", "compact-x4": "compact-fidelity"}
+
+
+def test_results_never_take_the_place_of_what_is_read(tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:
+    original, tool = tmp_path / "pictures" / "set" / "HR" / "a.png", tmp_path / "pictures" / "set" / "tool"
+    write_noise(original, 33, 35, 0)
+    write_noise(tool / "a.png", 32, 32, 1)
+    before = original.read_bytes(), (tool / "a.png").read_bytes()
+    sets = open_sets([original.parents[1]], 4)
+    with pytest.raises(
+        UserError, match=r"results are written there, and .*a\.png is to be read; choose another folder"
+    ):
+        evaluate(open_methods(["bicubic"]), sets, out=tmp_path, known=known)
+
+    write_noise(tmp_path / "set" / "a.png", 32, 32, 0)
+    methods = open_methods([str(tool)])
+    with pytest.raises(UserError, match=r"results are written there, and .*tool is to be read"):
+        evaluate(methods, open_sets([tmp_path / "set"], 4), out=tmp_path, known=known)
+    assert (original.read_bytes(), (tool / "a.png").read_bytes()) == before
+    assert evaluate(methods, open_sets([tmp_path / "set"], 4), out=tmp_path / "out", known=known).scores[0].pictures
+
+
+def test_a_result_that_was_not_cropped_as_its_original_is(
+    tmp_path: Path, known: Cache, write_noise: WriteNoise
+) -> None:
+    write_noise(tmp_path / "set" / "a.png", 33, 35, 0)
+    for side, way_out in ((33, "crop it to that"), (64, "make it 4 times as large"), (8, "make it 4 times as large")):
+        write_noise(tmp_path / f"{side}" / "a.png", side, side + 2, 1)
+        methods = open_methods([str(tmp_path / f"{side}")])
+        (score,) = evaluate(methods, open_sets([tmp_path / "set"], 4), known=known).scores
+        assert score.notes["a"].endswith(f"is {side + 2}×{side}, its original 32×32; {way_out}")

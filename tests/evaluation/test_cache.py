@@ -23,7 +23,19 @@ def test_a_key_depends_on_every_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"values": {"a": "x"}, "png": "", "note": "", "seconds": null}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"values": {"a": "x"}, "png": "", "note": "", "seconds": null}',
+        '{"values": {"a": NaN}, "png": "", "note": "", "seconds": null}',
+        *(
+            f'{{"values": {{}}, "png": "", "note": "", "seconds": {number}}}'
+            for number in ("NaN", "Infinity", "-1", "0")
+        ),
+    ],
 )
 def test_a_damaged_entry_is_unknown(text: str, tmp_path: Path) -> None:
     cache = Cache(tmp_path)

@@ -20,7 +20,7 @@ from superfine.evaluation.figures.choice import curves, dial, telling_pictures
 from superfine.evaluation.figures.crops import Box
 from superfine.evaluation.figures.sheet import FRAME, ROOM, comparison_sheet
 from superfine.evaluation.figures.style import DPI, SMALL, looks, save
-from superfine.evaluation.score import Evaluation
+from superfine.evaluation.score import Evaluation, Score
 from superfine.images import read
 
 METHODS = ("nearest", "bicubic", "small:0", "small:0.5", "small:texture")
@@ -127,8 +127,8 @@ def test_the_crop_is_chosen_where_methods_differ(evaluated: Evaluation, tmp_path
     ("set", "name", "crop", "message"),
     [
         ("Set5", "baby", Box(70, 0, 20, 20), r"crop 70,0,20,20: reaches beyond Set5/baby, which is 80×96; .*"),
-        ("Set5", "nobody", None, r"Set5/nobody: no method's result was kept; .*"),
-        ("Set5", "nobody", Box(0, 0, 9, 9), r"Set5/nobody: no method's result was kept; .*"),
+        ("Set5", "nobody", None, r"Set5/nobody: no result of it is there; .*"),
+        ("Set5", "nobody", Box(0, 0, 9, 9), r"Set5/nobody: no result of it is there; .*"),
     ],
 )
 def test_sheets_that_cannot_be(evaluated: Evaluation, set: str, name: str, crop: Box | None, message: str) -> None:
@@ -340,11 +340,20 @@ def test_no_figure_is_left_of_another_evaluation(
     old = tmp_path / "figures" / "quality-speed.png"
     old.parent.mkdir()
     old.write_text("of before")
+    (old.parent / "sheet-of-before.pdf").write_text("of a picture that is no longer there")
     (old.parent / "mine.png").write_text("no figure of ours")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match="figures need matplotlib"):
         draw_all(evaluated, tmp_path)
     assert [file.name for file in old.parent.iterdir()] == ["mine.png"]
+
+
+def test_what_is_infinite_everywhere_has_no_figure(evaluated: Evaluation, tmp_path: Path) -> None:
+    same = {"psnr_y": math.inf, "ssim_y": 1.0}
+    score = Score("originals", "Set5", 4, "standard", ("psnr_y", "ssim_y"), {"baby": same}, seconds_per_megapixel=0.1)
+    written = draw_all(replace(evaluated, scores=(score,)), tmp_path)
+    assert "distribution-ssim_y.png" in {file.name for file in written}
+    assert "distribution-psnr_y.png" not in {file.name for file in written}
 
 
 def test_a_figure_that_cannot_be_drawn_hinders_no_other(evaluated: Evaluation, tmp_path: Path) -> None:

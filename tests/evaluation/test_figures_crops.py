@@ -1,10 +1,13 @@
 """Which crops are chosen: the ones that were planted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from superfine.errors import UserError
-from superfine.evaluation.figures.crops import Box, most_detailed, most_different, parse_box, parse_crops
+from superfine.evaluation.figures.crops import Box, check_crops, most_detailed, most_different, parse_box, parse_crops
+from superfine.evaluation.sets import open_set
 
 
 def flat(height: int, width: int) -> np.ndarray:
@@ -98,6 +101,16 @@ def test_crops_of_pictures_as_text() -> None:
         ("Set5", "baby"): Box(1, 2, 3, 4),
         ("A", "b/c:d"): Box(5, 6, 7, 8),
     }
+
+
+def test_one_crop_of_each_picture() -> None:
+    with pytest.raises(UserError, match=r"^crop Set5/baby:5,6,7,8: another one of this picture is given; "):
+        parse_crops(["Set5/baby:1,2,3,4", "Set5/bird:1,2,3,4", "Set5/baby:5,6,7,8"])
+
+
+def test_a_crop_of_an_original_that_cannot_be_read_is_left_to_its_note(tmp_path: Path) -> None:
+    (tmp_path / "bird.png").write_text("no picture")
+    check_crops({(tmp_path.name, "bird"): Box(0, 0, 9, 9)}, [open_set(tmp_path, 4)])
 
 
 @pytest.mark.parametrize("text", ["baby:1,2,3,4", "Set5/baby", "1,2,3,4", "/baby:1,2,3,4", "Set5/:1,2,3,4", ""])

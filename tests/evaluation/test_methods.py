@@ -139,13 +139,23 @@ def test_what_cannot_be_is_told_at_once(given: list[str], reason: str) -> None:
         open_methods(given)
 
 
+def test_a_folder_called_as_the_originals_are_is_told(
+    tmp_path: Path, write_noise: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_noise(tmp_path / "HR" / "a.png", 16, 16, 0)
+    with pytest.raises(UserError, match="HR is what the originals or their twins are called; rename the folder"):
+        open_methods(["HR"])
+
+
 def test_an_unknown_device_is_told_at_once() -> None:
     with pytest.raises(UserError, match="device abacus: unknown"):
         open_methods(["bicubic"], device="abacus")
 
 
 def test_a_folder_without_model_or_pictures_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"model\.json: missing"):
+    (tmp_path / "old.bmp").write_bytes(b"BM")
+    with pytest.raises(UserError, match="holds neither a model nor pictures that can be read"):
         open_methods([str(tmp_path)])
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UserError, match="a training run, not a model"):

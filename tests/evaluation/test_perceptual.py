@@ -45,8 +45,15 @@ def test_a_file_that_is_no_good_is_told(content: bytes, reason: str, tmp_path: P
         read_ma(tmp_path / "missing.csv")
 
 
-def test_what_is_missing_is_told() -> None:
-    with pytest.raises(UserError, match="Ma's score of baby in Set5 by ours is missing"):
-        with_pi(EVALUATION, {})
+def test_a_picture_without_a_score_is_noted_and_the_others_are_whole() -> None:
+    two = {"baby": {"psnr_y": 30.0, "niqe": 4.5}, "bird": {"psnr_y": 20.0, "niqe": 3.0}}
+    evaluation = replace(EVALUATION, scores=(replace(SCORE, pictures=two),))
+    (score,) = with_pi(evaluation, {("Set5", "ours", "bird"): 9.0}).scores
+    assert score.pictures == {"bird": {"psnr_y": 20.0, "niqe": 3.0, "pi": 2.0}}
+    assert score.failed == ("baby",)
+    assert score.notes == {"baby": "no score of Ma's; add a line with it, or leave the method out"}
+
+
+def test_without_niqe_there_is_no_pi() -> None:
     with pytest.raises(ValueError, match="NIQE, which was not measured"):
         with_pi(replace(EVALUATION, scores=(replace(SCORE, metrics=("psnr_y",)),)), {})

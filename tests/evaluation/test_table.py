@@ -123,7 +123,7 @@ def test_pictures_that_are_missing_show_in_their_cell_and_in_the_notes(troubled:
         "Set5 004 (tool_a) not scored: no\\npicture",
         "Set5 000 (tool_a): identical",
     ]
-    assert text[-3:] == [f"- {note}" for note in table.notes(troubled)]
+    assert text[-3:] == ["- " + note.replace("\\", "\\\\") for note in table.notes(troubled)]
 
 
 def test_a_set_of_which_nothing_could_be_scored() -> None:
@@ -159,10 +159,30 @@ def test_latex_is_a_table_for_booktabs(usual: Evaluation) -> None:
 
 
 def test_latex_escapes_what_steers_it(troubled: Evaluation) -> None:
-    odd = dataclasses.replace(troubled.scores[1], method="[50%]_of $a&b#{\\x}~^<")
+    odd = dataclasses.replace(troubled.scores[1], method="[50%]_of $a&b#{\\x}~^<*")
     text = table.latex(evaluation(odd))
-    assert r"{[}50\%]\_of \$a\&b\#\{\textbackslash{}x\}\textasciitilde{}\textasciicircum{}\textless{} & " in text
+    assert r"{[}50\%]\_of \$a\&b\#\{\textbackslash{}x\}\textasciitilde{}\textasciicircum{}\textless{}{*} & " in text
     assert not set(text) & set("−–×∞")
+
+
+def test_names_are_no_marks_and_no_html_in_markdown() -> None:
+    odd = score("<b>`a` *b*|c\\", "<i>", 1, 30.0, 0.8, notes={"000": "<script> in *a*"})
+    text = table.markdown(evaluation(odd))
+    assert r"| \<b>\`a\` \*b\*\|c\\ | 30.00 / .8000 |" in text
+    assert r"| \<i> |" in text
+    assert r"\<script> in \*a\*" in text
+
+
+def test_pi_with_our_own_model_of_niqe_has_no_difference() -> None:
+    """Papers' PI is of the original model; ours compares only where a file of that is given."""
+    pictures = {f"{number}": {"psnr_y": 30.0, "niqe": 4.0, "pi": 4.0} for number in range(5)}
+    one = Score("gan", "Set5", 4, "standard", ("psnr_y", "niqe", "pi"), pictures)
+    ours = evaluation(one, gan="esrgan")
+    assert "| *difference to ESRGAN (R)* | −0.45 / – / – |" in table.markdown(ours)
+    assert [record["difference"] for record in table.records(ours)[:3]] == [-0.45, None, None]
+    theirs = dataclasses.replace(ours, weights={"niqe": "original.npz"})
+    assert "| *difference to ESRGAN (R)* | −0.45 / – / +.25 |" in table.markdown(theirs)
+    assert [record["difference"] for record in table.records(theirs)[:3]] == [-0.45, None, 0.25]
 
 
 def test_csv_has_one_mean_on_a_line(usual: Evaluation) -> None:
@@ -178,6 +198,7 @@ def test_csv_has_one_mean_on_a_line(usual: Evaluation) -> None:
         "counterpart": "bicubic (M)",
     }
     assert float(first["difference"]) == pytest.approx(0.01)
+    assert first["protocol_line"] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"))
     (edsr,) = [e for e in entries if e["method"] == "EDSR" and e["metric"] == "ssim_y"]
     assert edsr["kind"] == "published"
     assert edsr["mean"] == "0.8968"

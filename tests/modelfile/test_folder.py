@@ -366,6 +366,14 @@ def test_variants_of_different_networks_are_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_numbers_of_other_pictures_are_not_mixed(both: ModelFolder) -> None:
+    place = {"set": "Set5", "protocol": "standard"}
+    record(both.path, "fidelity", [place | {"psnr_y": 31.0, "pictures": 5}])
+    record(both.path, "fidelity", [place | {"ssim_y": 0.9, "pictures": 5}])
+    folder = record(both.path, "fidelity", [place | {"niqe": 4.0, "pictures": 2}])
+    assert list(folder.card.variants["fidelity"].measured) == [place | {"niqe": 4.0, "pictures": 2}]
+
+
 def test_recording_measurements(both: ModelFolder) -> None:
     before = contents(both.path)
     first = [

@@ -83,6 +83,10 @@ def evaluate(
     if record:
         _check_recordable(methods)
     files = dict(map(_named_file, weights))
+    if record and "niqe" in files:
+        raise UserError(
+            "--record: a card says nothing of a model of NIQE's; leave --weights niqe out, or record nothing"
+        )
     parts = parse_crops(crops)
     benches = open_sets(sets, common_scale(methods, scale))
     check_crops(parts, benches)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from superfine.cores import cores
 from superfine.errors import UserError
 from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version, key
-from superfine.evaluation.methods import Method, Produce, Result
+from superfine.evaluation.methods import Method, Produce, ReadyMade, Result
 from superfine.evaluation.ruler import Ruler
 from superfine.evaluation.score import PICTURES, Evaluation, Score
 from superfine.evaluation.sets import BenchmarkSet, Item, sha256
@@ -97,9 +97,10 @@ def evaluate(
                 raise UserError(f"{method.name}: enlarges {method.scale} times, {bench.name} is for {bench.scale}")
     if not methods or not sets:
         raise UserError("nothing to score: give at least one model, and at least one folder after --sets")
-    if out is not None:
-        make_folder(out / PICTURES)
     folder = (Path() if out is None else out) / PICTURES
+    if out is not None:
+        _check_apart(folder, methods, sets)
+        make_folder(folder)
     recipes = {method.name: method.recipe for method in methods if method.recipe}
     files = {metric: str(file) for metric, file in (weights or {}).items()}
     blank = Evaluation((), command, _versions(), {}, folder, recipes, files)
@@ -122,6 +123,15 @@ def evaluate(
             pool.shutdown(wait=False, cancel_futures=True)
             raise  # and what is enlarged is still measured and kept
     return replace(blank, scores=tuple(scores), hashes=hashes)
+
+
+def _check_apart(folder: Path, methods: Sequence[Method], sets: Sequence[BenchmarkSet]) -> None:
+    """Refuse to write into a folder what would take the place of pictures that are to be read."""
+    read = [file for bench in sets for item in bench.items for file in (item.hr, item.lr) if file is not None]
+    read += [method.path for method in methods if isinstance(method, ReadyMade)]
+    for file in read:
+        if file.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{folder}: results are written there, and {file} is to be read; choose another folder")
 
 
 def make_folder(folder: Path) -> None:
@@ -372,11 +382,8 @@ class _Run:
         return seconds
 
     def _infinite(self, entry: Entry) -> str:
-        infinite = [METRICS[name] for name, value in self.ruler.values(entry).items() if math.isinf(value)]
-        if not infinite:
-            return ""
-        same = "identical to the original: " if any(metric.reference for metric in infinite) else ""
-        return f"{same}infinite {', '.join(metric.label for metric in infinite)}, left out of the mean"
+        infinite = [METRICS[name].label for name, value in self.ruler.values(entry).items() if math.isinf(value)]
+        return f"no error that {', '.join(infinite)} sees: infinite, left out of the mean" if infinite else ""
 
 
 def _pixels(item: Item) -> int:

@@ -69,9 +69,10 @@ class Cache:
             values = {str(name): float(value) for name, value in data["values"].items()}
             seconds = None if data["seconds"] is None else float(data["seconds"])
             entry = Entry(values, str(data["png"]), str(data["note"]), seconds)
+            damaged = any(map(math.isnan, values.values())) or not (seconds is None or 0 < seconds < math.inf)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        return None if any(math.isnan(value) for value in entry.values.values()) else entry
+        return None if damaged else entry
 
     def write(self, key: str, entry: Entry) -> None:
         """Keep an entry. Infinite values are kept as JSON has no number for them: as text."""

@@ -207,8 +207,10 @@ class ReadyMade:
         picture = read(file)
         height, width = picture.pixels.shape[:2]
         if picture.pixels.shape != pair.hr.shape:
-            wanted = f"{pair.hr.shape[1]}×{pair.hr.shape[0]}"
-            raise UserError(f"{file}: is {width}×{height}, its original {wanted}; make it {bench.scale} times as large")
+            tall, wide = pair.hr.shape[:2]
+            uncropped = 0 <= height - tall < bench.scale and 0 <= width - wide < bench.scale
+            way_out = "crop it to that" if uncropped else f"make it {bench.scale} times as large"
+            raise UserError(f"{file}: is {width}×{height}, its original {wide}×{tall}; {way_out}")
         if pair.grey and has_colours(picture.pixels):
             return Result(picture.pixels, "in colour, its original is grey: scored on the mean of its channels")
         if picture.grey and not pair.grey and has_colours(pair.hr):
@@ -265,6 +267,10 @@ def open_methods(given: Sequence[str], *, device: str = "auto") -> tuple[Method,
             # Two folders may hold models, or pictures, of one name.
             method = _renamed(method, text)
         if folder_name(method.name).casefold() in taken:
+            if folder_name(method.name) in RESERVED:
+                raise UserError(
+                    f"{text}: {method.name} is what the originals or their twins are called; rename the folder"
+                )
             raise UserError(f"{text}: another method is called {method.name} too; give each once, or rename a folder")
         taken.add(folder_name(method.name).casefold())
         methods.append(method)
@@ -297,6 +303,8 @@ def _opened(text: str, device: str) -> Method:
     path, dial = zoo.find_with_dial(text)
     if dial is None and _holds_pictures(path):
         return ReadyMade(path.resolve().name, path)
+    if path.is_dir() and not any((path / name).exists() for name in ("model.json", "run.json")):
+        raise UserError(f"{path}: holds neither a model nor pictures that can be read; check the folder")
     folder = open_model(path)
     position = 0.0 if dial is None else parse_dial(dial)
     weights = encode(folder.dialled(position))

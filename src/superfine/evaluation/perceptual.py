@@ -52,10 +52,10 @@ def read_ma(file: Path) -> Ma:
 def with_pi(evaluation: Evaluation, ma: Ma) -> Evaluation:
     """The evaluation with the metric ``pi`` of every picture that was scored, see :func:`superfine.metrics.perceptual_index`.
 
+    A picture without a score in ``ma`` is noted, and left out of the means as any other that cannot be scored.
+
     Raises
     ------
-    UserError
-        A picture has no score in ``ma``.
     ValueError
         NIQE was not measured.
     """
@@ -66,12 +66,15 @@ def _with_pi(score: Score, ma: Ma) -> Score:
     if "niqe" not in score.metrics:
         raise ValueError("PI is made of NIQE, which was not measured")
     pictures = {}
+    notes, failed = dict(score.notes), list(score.failed)
     for name, values in score.pictures.items():
         place = score.set, score.method, name
-        if place not in ma:
-            raise UserError(f"Ma's score of {_called(place)} is missing; add a line with it, or leave the method out")
-        pictures[name] = values | {"pi": perceptual_index(ma[place], values["niqe"])}
-    return replace(score, metrics=(*score.metrics, "pi"), pictures=pictures)
+        if place in ma:
+            pictures[name] = values | {"pi": perceptual_index(ma[place], values["niqe"])}
+        else:
+            notes[name] = "no score of Ma's; add a line with it, or leave the method out"
+            failed.append(name)
+    return replace(score, metrics=(*score.metrics, "pi"), pictures=pictures, notes=notes, failed=tuple(failed))
 
 
 def _called(place: tuple[str, str, str]) -> str:

@@ -4,6 +4,7 @@ import csv as csv_module
 import io
 import json as json_module
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ def rows(evaluation: Evaluation) -> list[Row]:
         scores = [score for score in evaluation.scores if score.method == method]
         table.append(_ours(method, scores))
         row = _counterpart(evaluation, method)
-        if row and (cells := _differences(scores, row)):
+        if row and (cells := _differences(evaluation, scores, row)):
             table.append(Row("difference", f"difference to {row.label}", cells))
     return table + [Row("published", row.label, cells, flag=row.flag) for row, cells in _published(evaluation)]
 
@@ -64,7 +65,7 @@ def markdown(evaluation: Evaluation) -> str:
     if where := sources(evaluation):
         paragraphs.append(where)
     if remarks := notes(evaluation):
-        paragraphs.append("\n".join(f"- {remark}" for remark in remarks))
+        paragraphs.append("\n".join(f"- {_marked(remark)}" for remark in remarks))
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -110,7 +111,7 @@ def records(evaluation: Evaluation) -> list[dict[str, Any]]:
         row = _counterpart(evaluation, score.method) if _comparable(score) else None
         for metric in score.metrics:
             mean = score.mean(metric)
-            printed = row.values.get(score.set, {}).get(metric) if row else None
+            printed = _printed(evaluation, row, score.set).get(metric) if row else None
             found.append(
                 {
                     "method": score.method,
@@ -137,8 +138,9 @@ def records(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def csv(evaluation: Evaluation) -> str:
-    """The :func:`records`, one on a line, under a line with their names."""
-    entries = records(evaluation)
+    """The :func:`records`, one on a line, under a line with their names; the protocol line stands with each of our own."""
+    line = protocol_line(evaluation)
+    entries = [entry | {"protocol_line": line if entry["kind"] == "ours" else None} for entry in records(evaluation)]
     text = io.StringIO()
     writer = csv_module.DictWriter(text, list(entries[0]) if entries else [], lineterminator="\n")
     writer.writeheader()
@@ -221,10 +223,16 @@ def _comparable(score: Score) -> bool:
     return not score.failed and len(score.pictures) == PICTURES.get(score.set)
 
 
-def _differences(scores: Sequence[Score], row: Published) -> Cells:
+def _printed(evaluation: Evaluation, row: Published, set: str) -> Mapping[str, float]:
+    """The published values that ours may be compared with: PI only where NIQE's model was given, as ours is not the papers'."""
+    values = row.values.get(set, {})
+    return values if "niqe" in evaluation.weights else {m: value for m, value in values.items() if m != "pi"}
+
+
+def _differences(evaluation: Evaluation, scores: Sequence[Score], row: Published) -> Cells:
     cells: dict[str, dict[str, float]] = {}
     for score in filter(_comparable, scores):
-        printed = row.values.get(score.set, {})
+        printed = _printed(evaluation, row, score.set)
         found = {m: _difference(m, score.mean(m), printed.get(m)) for m in score.metrics}
         if kept := {metric: value for metric, value in found.items() if value is not None}:
             cells[score.set] = kept
@@ -284,7 +292,12 @@ def _joined(row: Row, set: str, metrics: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return _plain(text).replace("\\", "\\\\").replace("|", "\\|")
+    return _marked(_plain(text)).replace("|", "\\|")
+
+
+def _marked(text: str) -> str:
+    """With a backslash before what Markdown would read as a mark or as HTML."""
+    return re.sub(r"[\\`*<]", r"\\\g<0>", text)
 
 
 def _plain(text: str) -> str:
@@ -306,6 +319,7 @@ _TEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "[": "{[}",  # after the end of a row it would begin an option
+    "*": "{*}",  # and this be eaten
 } | {c: f"\\{c}" for c in "&%$#_{}"}
 
 

@@ -185,8 +185,8 @@ def record(path: str | Path, variant: str, measured: Sequence[Mapping[str, Any]]
     Parameters
     ----------
     measured
-        Entries with at least ``set`` and ``protocol``. What is there for the same set and protocol stays, but for the
-        values that are given anew.
+        Entries with at least ``set`` and ``protocol``. What is there for the same set, of as many ``pictures``, and protocol
+        stays, but for the values that are given anew.
 
     Raises
     ------
@@ -206,7 +206,8 @@ def record(path: str | Path, variant: str, measured: Sequence[Mapping[str, Any]]
     entries = {(entry["set"], entry["protocol"]): dict(entry) for entry in folder.card.variants[variant].measured}
     for entry in measured:
         place = entry["set"], entry["protocol"]
-        entries[place] = entries.get(place, {}) | dict(entry)
+        known = entries.get(place, {})
+        entries[place] = (known if known.get("pictures") == entry.get("pictures") else {}) | dict(entry)
     changed = replace(folder.card.variants[variant], measured=list(entries.values()))
     card = replace(folder.card, variants=folder.card.variants | {variant: changed})
     try:

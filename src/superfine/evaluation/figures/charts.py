@@ -154,6 +154,11 @@ def distribution(evaluation: Evaluation, metric: str) -> Figure:
     return figure
 
 
+def has_values(evaluation: Evaluation, metric: str) -> bool:
+    """Whether there is a finite value to draw."""
+    return any(_values(score, metric) for score in evaluation.scores)
+
+
 def _values(score: Score, metric: str) -> list[float]:
     values = (picture.get(metric, math.nan) for picture in score.pictures.values())
     return [value for value in values if math.isfinite(value)]

@@ -70,14 +70,16 @@ def parse_crops(texts: Sequence[str]) -> dict[tuple[str, str], Box]:
     Raises
     ------
     UserError
-        Something else.
+        Something else; two of one picture.
     """
-    crops = {}
+    crops: dict[tuple[str, str], Box] = {}
     for text in texts:
         picture, colon, box = text.rpartition(":")
         set, slash, name = picture.partition("/")
         if not (colon and slash and set and name):
             raise UserError(f"crop {text}: not SET/NAME:X,Y,W,H; give it as Set5/baby:120,80,64,64")
+        if (set, name) in crops:
+            raise UserError(f"crop {text}: another one of this picture is given; give one for each picture")
         crops[set, name] = parse_box(box)
     return crops
 
@@ -97,9 +99,13 @@ def check_crops(crops: Mapping[tuple[str, str], Box], sets: Sequence[BenchmarkSe
                 f"crop {set}/{name}:{box}: no such picture in the sets; give SET/NAME of one that is scored"
             )
         scale, item = there[set, name]
-        if item.hr is not None:
+        if item.hr is None:
+            continue
+        try:
             width, height = size(item.hr)
-            box.check(width - width % scale, height - height % scale, f"{set}/{name}")
+        except UserError:  # which the picture's note tells
+            continue
+        box.check(width - width % scale, height - height % scale, f"{set}/{name}")
 
 
 def most_detailed(pixels: Values, width: int, height: int) -> Box:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ SHEETS = 3
 """Comparison sheets of each set, of the pictures on which the methods' scores differ most."""
 
 FOLDER = "figures"
+
+OURS = re.compile(r"sheet-.*|perception-distortion|quality-speed|distribution-.*", re.DOTALL)
+"""How figures are called, without the suffix."""
 
 LONGEST = 240  # bytes of a file's name, without its suffix: file systems end at 255
 SHORTENED = 50  # characters, of up to four bytes each
@@ -85,7 +89,7 @@ def planned(evaluation: Evaluation, crops: Mapping[tuple[str, str], Box] | None 
             partial(charts.distribution, evaluation, metric),
         )
         for metric in measured(evaluation)
-        if any(score.pictures for score in evaluation.scores)
+        if charts.has_values(evaluation, metric)
     ]
     return figures
 
@@ -99,8 +103,8 @@ def draw_all(
 ) -> list[Path]:
     """Draw what the data allow into ``out/figures``, each figure as PNG and PDF, and return their files.
 
-    One that cannot be drawn does not hinder the others; the first one's error is raised at the end. Figures of these names
-    that are there already go first: whatever happens, none is left of another evaluation.
+    One that cannot be drawn does not hinder the others; the first one's error is raised at the end. Figures that are there
+    already go first: whatever happens, none is left of another evaluation.
 
     Parameters
     ----------
@@ -116,10 +120,11 @@ def draw_all(
     """
     figures = planned(evaluation, crops)
     folder = Path(out) / FOLDER
-    for figure in figures:
-        for suffix in SUFFIXES:
+    names = {figure.name for figure in figures}
+    for file in folder.glob("*"):
+        if file.suffix in SUFFIXES and (file.stem in names or OURS.fullmatch(file.stem)):
             with suppress(OSError):  # which drawing tells of
-                (folder / f"{figure.name}{suffix}").unlink(missing_ok=True)
+                file.unlink()
     written, errors = [], []
     for done, figure in enumerate(figures):
         progress(done, len(figures))

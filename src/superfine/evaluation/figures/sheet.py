@@ -78,7 +78,9 @@ def comparison_sheet(evaluation: Evaluation, set: str, name: str, *, crop: Box |
     """
     scores = shown_methods(evaluation, set, name)
     if not scores:
-        raise UserError(f"{set}/{name}: no method's result was kept; evaluate again with -o")
+        raise UserError(
+            f"{set}/{name}: no result of it is there; the table's notes may tell why, else evaluate again with -o"
+        )
     hr = read(evaluation.picture(set, "HR", name)).pixels
     box = crop or crop_of(evaluation, set, name)
     box.check(hr.shape[1], hr.shape[0], f"{set}/{name}")
