@@ -218,3 +218,12 @@ def test_latex_compares_whole_means_alone(usual: Evaluation) -> None:
     assert r"\textbf{31.06} & \textbf{.8768}" in text
     text = table.latex(dataclasses.replace(usual, scores=(*usual.scores, same)))
     assert r"same & \textbf{$\infty$} & \textbf{1.0000} &" in text
+
+
+def test_latex_has_the_best_in_bold_though_less_is_better() -> None:
+    metrics = ("psnr_y", "niqe")
+    smooth = Score("smooth", "mine", 4, "standard", metrics, {"a": {"psnr_y": 26.0, "niqe": 6.0}})
+    sharp = Score("sharp", "mine", 4, "standard", metrics, {"a": {"psnr_y": 24.0, "niqe": 3.5}})
+    text = table.latex(evaluation(smooth, sharp))
+    assert r"smooth & \textbf{26.00} & 6.00 \\" in text
+    assert r"sharp & 24.00 & \textbf{3.50} \\" in text
