@@ -66,6 +66,11 @@ def test_markdown_has_its_protocol_and_sources(usual: Evaluation) -> None:
     assert "(R) recalled" in sources
 
 
+def test_markdown_escapes_what_ends_a_cell() -> None:
+    text = lines(table.markdown(evaluation(score("a\\|b", "mine", 1, 25.0, 0.7))))
+    assert text[2] == r"| a\\\|b | 25.00 / .7000 |"
+
+
 def test_another_protocol_has_other_rows() -> None:
     other = evaluation(
         score("gan", "Set5", 5, 29.5, 0.8470, protocol="srgan2017"),
