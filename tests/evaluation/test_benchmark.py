@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,6 +132,21 @@ def test_only_what_has_changed_is_computed_again(photos: Path, known: Cache, wri
     again = Counted("bicubic")
     run(again, open_set(photos, 4), known)
     assert again.computed == ["2"]
+
+
+def test_another_twin_is_another_value(tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:
+    folder = tmp_path / "set"
+    for seed, name in enumerate("ab"):
+        write_noise(folder / "HR" / f"{name}.png", 32, 32, seed)
+        write_noise(folder / "LR" / f"{name}.png", 8, 8, seed)
+    run(Counted("bicubic"), open_set(folder, 4), known, out=tmp_path / "out")
+    write_noise(folder / "LR" / "a.png", 8, 8, 99)
+    again = Counted("bicubic")
+    evaluation = run(again, open_set(folder, 4), known, out=tmp_path / "out")
+    assert again.computed == ["a"]  # and b is the one that is timed
+    np.testing.assert_array_equal(
+        read(evaluation.picture("set", "LR", "a")).pixels, read(folder / "LR" / "a.png").pixels
+    )
 
 
 @pytest.mark.parametrize("change", [{"protocol": "srgan2017"}, {"kernel": "nearest"}, {"scale": 2}])
@@ -288,6 +304,52 @@ def test_kept_results_are_made_again_only_where_they_are_not_right(
     np.testing.assert_array_equal(
         read(evaluation.picture("photos", "HR", "0")).pixels, in_unit(bench.pair(bench.items[0]).hr)
     )
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, *taken: float) -> None:
+    """Let the next runs that are timed take so many seconds; a further one fails."""
+    ticks = (tick for seconds in taken for tick in (0.0, seconds))
+    monkeypatch.setattr(benchmark, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+
+
+@pytest.mark.parametrize(("taken", "expected"), [((0.16, 0.64, 0.32), 100), ((0.16, 0.32, 0.64), 100), ((3.2,), 1000)])
+def test_the_faster_of_two_runs_counts_unless_the_first_is_long(
+    taken: Sequence[float],
+    expected: float,
+    bench: BenchmarkSet,
+    known: Cache,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the picture of middling size, which is scored as 80×40 pixels."""
+    set_clock(monkeypatch, *taken)
+    method = Counted("bicubic")
+    (score,) = run(method, bench, known, out=tmp_path / "out").scores
+    assert method.computed[: len(taken)] == ["3"] * len(taken)
+    assert score.seconds_per_megapixel == pytest.approx(expected)
+
+
+def test_seconds_are_known_of_each_method(
+    bench: BenchmarkSet, known: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = [Interpolation("nearest"), Interpolation("bicubic")]
+    set_clock(monkeypatch, 3.2, 6.4)
+    for _ in range(2):
+        scores = evaluate(methods, [bench], known=known, out=tmp_path / "out").scores
+        assert [score.seconds_per_megapixel for score in scores] == pytest.approx([1000, 2000])
+
+
+@pytest.mark.parametrize("changed", ["platform.node", "platform.machine", "cores"])
+def test_seconds_are_measured_again_on_another_machine(
+    changed: str, bench: BenchmarkSet, known: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, 3.2)
+    run(Interpolation("bicubic"), bench, known, out=tmp_path / "out")
+    other = benchmark.cores() + 1 if changed == "cores" else "another"
+    monkeypatch.setattr(f"superfine.evaluation.benchmark.{changed}", lambda: other)
+    set_clock(monkeypatch, 6.4)
+    (score,) = run(Interpolation("bicubic"), bench, known, out=tmp_path / "out").scores
+    assert score.seconds_per_megapixel == pytest.approx(2000)
 
 
 def test_a_grey_result_is_kept_as_it_was_scored(tmp_path: Path, known: Cache, write_noise: WriteNoise) -> None:

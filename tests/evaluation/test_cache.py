@@ -2,11 +2,12 @@
 
 import math
 import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
-from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version, key
+from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version, key, library_versions
 
 
 def test_an_entry_is_found_by_its_key(tmp_path: Path) -> None:
@@ -68,6 +69,24 @@ def test_the_folder_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "superfine" / "evaluation"
+
+
+def test_the_libraries_are_those_that_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {"openvino": "2026.1", "torch": "2.13"}
+
+    def version(library: str) -> str:
+        if library not in installed:
+            raise PackageNotFoundError
+        return installed[library]
+
+    monkeypatch.setattr("superfine.evaluation.cache.version", version)
+    try:
+        for expected in ("openvino 2026.1, torch 2.13", "openvino 2026.1"):
+            library_versions.cache_clear()
+            assert library_versions() == expected
+            installed.pop("torch", None)
+    finally:
+        library_versions.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["psnr.py", "pristine.safetensors"])

@@ -124,6 +124,21 @@ def test_the_hash_is_that_of_all_the_results_depend_on(dialled: Path, tmp_path: 
     assert hashes[0] == hashes[1] == hashes[2] != hashes[3]
 
 
+def test_the_fingerprint_is_that_of_model_device_and_libraries(
+    dialled: Path, bench: BenchmarkSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fingerprint(dial: str = "0", device: str = "cpu") -> str:
+        (method,) = open_methods([f"{dialled}:{dial}"], device=device)
+        return method.fingerprint(bench, bench.items[0])
+
+    before = fingerprint()
+    assert fingerprint() == before
+    others = [fingerprint(dial="1"), fingerprint(device="auto")]
+    monkeypatch.setattr("superfine.evaluation.methods.library_versions", lambda: "others")
+    others.append(fingerprint())
+    assert len({before, *others}) == 4
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [

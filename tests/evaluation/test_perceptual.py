@@ -17,7 +17,9 @@ EVALUATION = Evaluation((SCORE,), "", {}, {}, Path("pictures"))
 
 def test_half_of_what_both_lack_of_the_best(tmp_path: Path) -> None:
     file = tmp_path / "ma.csv"
-    file.write_text("\ufeff" + HEAD + "Set5,ours,baby,8.25\nSet5,theirs,baby,1\n", encoding="utf-8")
+    file.write_text(
+        "\ufeff" + HEAD + "Set5,ours,baby,8.25\nSet5,theirs,baby,0\nSet5,theirs,bird,10\n", encoding="utf-8"
+    )
     evaluation = with_pi(EVALUATION, read_ma(file))
     assert evaluation.scores[0].metrics == ("psnr_y", "niqe", "pi")
     assert evaluation.scores[0].pictures == {"baby": {"psnr_y": 30.0, "niqe": 4.5, "pi": 3.125}}
@@ -31,6 +33,7 @@ def test_half_of_what_both_lack_of_the_best(tmp_path: Path) -> None:
         (b"", r"lacks one of the columns"),
         (HEAD.encode() + b"Set5,ours,baby,good\n", r"line 2: 'good' is no score of 0 to 10"),
         (HEAD.encode() + b"Set5,ours,baby,nan\n", r"line 2: 'nan' is no score"),
+        (HEAD.encode() + b"Set5,ours,baby,-1\n", r"line 2: '-1' is no score"),
         (HEAD.encode() + b"Set5,ours,baby,11\n", r"line 2: '11' is no score"),
         (HEAD.encode() + b"Set5,ours,baby\n", r"line 2: None is no score"),
         (HEAD.encode() + b"Set5,ours,baby,8\n" * 2, r"line 3: another score of baby in Set5 by ours"),

@@ -21,7 +21,7 @@ from superfine.evaluation.figures.style import save
 from superfine.evaluation.report import report, tables, views
 from superfine.evaluation.report.text import text
 from superfine.evaluation.report.views import window
-from superfine.evaluation.score import Evaluation
+from superfine.evaluation.score import Evaluation, Score
 from superfine.images import read
 
 CROPS = {("Set5", "baby"): Box(0, 0, 32, 32)}
@@ -111,6 +111,27 @@ def test_a_mean_of_fewer_pictures_is_not_the_best(evaluated: Evaluation) -> None
     assert f'class="number best" data-value="{min(whole)!r}"' in html
 
 
+def test_equals_as_printed_are_both_the_best_and_one_alone_is_not(evaluated: Evaluation) -> None:
+    scores = [
+        Score(method, "mine", 4, "standard", ("psnr_y",), {"a": {"psnr_y": psnr}})
+        for method, psnr in (("one", 26.001), ("other", 26.004), ("worse", 25.9))
+    ]
+    assert tables.means(replace(evaluated, scores=tuple(scores))).count('class="number best"') == 2
+    assert 'class="number best"' not in tables.means(replace(evaluated, scores=(scores[0],)))
+
+
+def test_what_stands_beside_a_mean(evaluated: Evaluation) -> None:
+    """The difference to the published row, which has the method's very name but no time; how many pictures were scored."""
+    pictures = {f"{i}": {"psnr_y": 28.5} for i in range(5)}
+    whole = Score("bicubic", "Set5", 4, "srgan2017", ("psnr_y",), pictures, seconds_per_megapixel=0.2)
+    partial = replace(whole, method="tool", failed=("5",), seconds_per_megapixel=None)
+    html = tables.means(replace(evaluated, scores=(whole, partial)))
+    assert html.count('data-value="bicubic"') == 2
+    assert html.count('data-value="0.2"') == 1
+    assert html.count("28.50<small>+0.07</small>") == 1
+    assert html.count('28.50<small class="bad">5 of 6</small>') == 1
+
+
 def test_the_means(evaluated: Evaluation, page: Page) -> None:
     rows = [row for row, _ in page.all("tr") if row.get("class") == "ours"]
     assert len(rows) == len(evaluated.methods)
@@ -145,6 +166,7 @@ def test_what_failed_is_told(page: Page) -> None:
     assert "d.png: is 60×48, <its> original 48×64" in cells
     assert "not scored" in cells
     assert "identical to the original" in cells
+    assert len(page.all("span", title="d.png: is 60×48, <its> original 48×64")) == 3  # in the table of each metric
 
 
 def test_how_it_was_made(evaluated: Evaluation, page: Page) -> None:
@@ -152,6 +174,17 @@ def test_how_it_was_made(evaluated: Evaluation, page: Page) -> None:
     assert {"superfine 0.1.0", "numpy 2.4.6"} <= {shown for _, shown in page.all("li")}
     assert {shown for _, shown in page.all("code")} >= set(evaluated.hashes.values())
     assert any("Protocol standard" in shown for _, shown in page.all("p"))
+    assert any("Published: " in shown for _, shown in page.all("p"))
+
+
+def test_each_protocol_is_told_with_its_models(evaluated: Evaluation, tmp_path: Path) -> None:
+    one = Score("one", "mine", 4, "standard", ("niqe",), {"a": {"niqe": 3.5}})
+    other = replace(one, method="other", protocol="srgan2017")
+    given = replace(evaluated, scores=(one, other), pictures=tmp_path / "none", weights={"niqe": "models/theirs.mat"})
+    paragraphs = [shown for _, shown in Page(report(given, tmp_path)).all("p")]
+    for protocol in ("standard", "srgan2017"):
+        pattern = rf"Protocol {protocol}: .*model of pristine pictures: theirs\.mat"
+        assert any(re.search(pattern, shown) for shown in paragraphs)
 
 
 def test_figures_are_in_it(evaluated: Evaluation, out: Path, page: Page) -> None:
@@ -173,6 +206,15 @@ def test_pictures_are_kept_without_loss(evaluated: Evaluation, page: Page) -> No
     np.testing.assert_array_equal(decoded(shown["Set5, baby: LR"]), low)
     assert len(page.all("figure", class_="viewer")) == views.LARGE + 1
     assert any("The other pictures, as crops (2)" in summary for _, summary in page.all("summary"))
+
+
+def test_the_most_telling_pictures_are_shown_large(evaluated: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "LARGE", 1)
+    one, other = (evaluated.score(method, "Set5") for method in ("small:0", "small:0.5"))
+    changed = replace(other, pictures=other.pictures | {"e": other.pictures["e"] | {"psnr_y": 9.0}})
+    shown = views.views(replace(evaluated, scores=(one, changed)), views.Purse())["Set5"]
+    assert [view.name for view in shown.large] == ["e"]
+    assert [view.name for view in shown.crops] == ["<i>c</i>", "baby", "bird", "d"]
 
 
 def test_a_part_of_a_large_picture(evaluated: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +275,7 @@ def test_nothing_was_scored(evaluated: Evaluation, tmp_path: Path) -> None:
         for s in evaluated.scores
     )
     page = Page(report(replace(evaluated, scores=failed), tmp_path))
+    assert any("pictures: 6." in shown for _, shown in page.all("p"))
     assert sum(shown == "failed" for _, shown in page.all("td")) == sum(len(s.failed) for s in failed) * 3
 
 

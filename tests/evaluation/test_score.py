@@ -1,6 +1,7 @@
 """Scores: their means, and their way into a file and back."""
 
 import dataclasses
+import errno
 import json
 import math
 from pathlib import Path
@@ -64,6 +65,22 @@ def test_names_that_are_no_text_are_saved_too(evaluation: Evaluation, tmp_path: 
     assert read_evaluation(tmp_path) == odd_evaluation
 
 
+def test_a_full_disk_leaves_what_was_saved_before(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(self: Path, data: bytes) -> None:
+        with self.open("wb") as opened:
+            opened.write(data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    evaluation.save(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", cut)
+        with pytest.raises(OSError, match="No space left"):
+            dataclasses.replace(evaluation, command="another").save(tmp_path)
+    assert read_evaluation(tmp_path) == evaluation
+
+
 def test_the_pictures_move_with_the_folder(evaluation: Evaluation, tmp_path: Path) -> None:
     evaluation.save(tmp_path)
     moved = tmp_path / "moved"
@@ -105,4 +122,4 @@ def test_names_in_order_and_scores_by_name(evaluation: Evaluation) -> None:
 def test_pictures_lie_in_folders_that_every_system_can_hold(evaluation: Evaluation) -> None:
     assert evaluation.picture("Set5", "compact-x4:0.6", "baby") == evaluation.pictures / "Set5/compact-x4_0.6/baby.png"
     assert evaluation.picture("Set5", "HR", "baby") == evaluation.pictures / "Set5/HR/baby.png"
-    assert [folder_name(name) for name in ("a/b\\c", "..", "")] == ["a_b_c", "_", "_"]
+    assert [folder_name(name) for name in ("a/b\\c", '*?"<>|\n', "..", "")] == ["a_b_c", "_" * 7, "_", "_"]

@@ -66,6 +66,11 @@ def test_markdown_has_its_protocol_and_sources(usual: Evaluation) -> None:
     assert "(R) recalled" in sources
 
 
+def test_markdown_escapes_what_ends_a_cell() -> None:
+    text = lines(table.markdown(evaluation(score("a\\|b", "mine", 1, 25.0, 0.7))))
+    assert text[2] == r"| a\\\|b | 25.00 / .7000 |"
+
+
 def test_another_protocol_has_other_rows() -> None:
     other = evaluation(
         score("gan", "Set5", 5, 29.5, 0.8470, protocol="srgan2017"),
@@ -83,6 +88,7 @@ def test_another_protocol_has_other_rows() -> None:
 def test_only_the_same_pictures_are_compared_with_papers(changes: dict[str, object]) -> None:
     other = evaluation(dataclasses.replace(score("bicubic", "Set5", 5, 28.4, 0.81), **changes), bicubic="bicubic")  # type: ignore[arg-type]
     assert [row.kind for row in table.rows(other)] == ["ours"]
+    assert {record["counterpart"] for record in table.records(other)} == {None}
     assert "Published" not in table.markdown(other)
 
 
@@ -146,6 +152,7 @@ def test_latex_is_a_table_for_booktabs(usual: Evaluation) -> None:
     assert r"\begin{tabular}{lrrrr}" in text
     for rule in ("toprule", "midrule", "bottomrule"):
         assert rf"\{rule}" in text
+    assert text.count(r"\midrule") == 2
     assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}" in text
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     rows = [cells(line) for line in body if line.endswith(r"\\")]
@@ -213,6 +220,23 @@ def test_json_has_protocol_rows_and_notes(troubled: Evaluation) -> None:
     assert data["notes"] == table.notes(troubled)
 
 
+def test_records_tell_how_many_pictures_were_scored(troubled: Evaluation) -> None:
+    found = [(record["method"], record["pictures"], record["failed"]) for record in table.records(troubled)]
+    assert found == [("bicubic", 4, 1)] * 2 + [("tool_a", 3, 2)] * 2
+
+
+def test_an_infinite_mean_is_no_number() -> None:
+    rows = json.loads(table.json(evaluation(score("same", "mine", 1, math.inf, 1.0))))["rows"]
+    assert [row["mean"] for row in rows] == [None, 1.0]
+
+
+def test_the_protocol_names_the_model_of_niqe() -> None:
+    niqe = Score("tool", "mine", 4, "standard", ("niqe",), {"a": {"niqe": 3.5}})
+    given = dataclasses.replace(evaluation(niqe), weights={"niqe": "models/theirs.mat"})
+    assert "model of pristine pictures: theirs.mat" in table.markdown(given)
+    assert "superfine's own" in table.markdown(evaluation(niqe))
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "signed", "text"),
     [
@@ -239,3 +263,20 @@ def test_latex_compares_whole_means_alone(usual: Evaluation) -> None:
     assert r"\textbf{31.06} & \textbf{.8768}" in text
     text = table.latex(dataclasses.replace(usual, scores=(*usual.scores, same)))
     assert r"same & \textbf{$\infty$} & \textbf{1.0000} &" in text
+
+
+def test_latex_has_the_best_in_bold_though_less_is_better() -> None:
+    metrics = ("psnr_y", "niqe")
+    smooth = Score("smooth", "mine", 4, "standard", metrics, {"a": {"psnr_y": 26.0, "niqe": 6.0}})
+    sharp = Score("sharp", "mine", 4, "standard", metrics, {"a": {"psnr_y": 24.0, "niqe": 3.5}})
+    text = table.latex(evaluation(smooth, sharp))
+    assert r"smooth & \textbf{26.00} & 6.00 \\" in text
+    assert r"sharp & 24.00 & \textbf{3.50} \\" in text
+
+
+def test_latex_has_equals_as_printed_in_bold_and_none_alone() -> None:
+    one, other = score("one", "mine", 1, 26.001, 0.8), score("other", "mine", 1, 26.004, 0.7)
+    text = table.latex(evaluation(one, other))
+    assert r"one & \textbf{26.00} & \textbf{.8000} \\" in text
+    assert r"other & \textbf{26.00} & .7000 \\" in text
+    assert r"\textbf" not in table.latex(evaluation(one))

@@ -29,6 +29,13 @@ def test_by_hand(scale: int) -> None:
     assert lr_consistency(result / np.float32(255), lr / np.float32(255), scale=scale) == pytest.approx(expected)
 
 
+def test_floats_are_clipped_and_rounded_to_levels() -> None:
+    rng = np.random.default_rng(0)
+    floats = [rng.uniform(-0.2, 1.2, (height, 3 * height, 3)) for height in (12, 6)]
+    levels = [np.rint(pixels.clip(0, 1) * 255).astype(np.uint8) for pixels in floats]
+    assert lr_consistency(*floats, scale=2) == lr_consistency(*levels, scale=2)
+
+
 def test_refuses_what_does_not_belong_together() -> None:
     with pytest.raises(UserError, match="the result is 16×16, not 4 times 5×4"):
         lr_consistency(np.zeros((16, 16, 3)), np.zeros((4, 5, 3)), scale=4)
