@@ -166,6 +166,12 @@ def test_importing_mixing_and_exporting(
     half = open_model(mixed).weights("fidelity")["body.0.weight"].astype(np.float32)
     np.testing.assert_allclose(half, full * 0.6, atol=1e-3)
 
+    assert models("carry", f"{b}:texture", "--from", a, "--to", mixed, "-o", tmp_path / "carried") == 0
+    told = "mixed, fidelity, with what theirs, texture learnt from a, fidelity"
+    assert capsys.readouterr().out == f"{tmp_path / 'carried'}: carried, {told}\n"
+    none_left = open_model(tmp_path / "carried").weights("fidelity")["body.0.weight"].astype(np.float32)
+    np.testing.assert_allclose(none_left, full * 0.1, atol=1e-3)
+
     for name, options in (("m.onnx", ("--half",)), ("m.pth", ("--dial", "fidelity")), ("m.bin", ("--format", "pth"))):
         assert models("export", mixed, "-o", tmp_path / name, *options) == 0
         assert capsys.readouterr().out == f"{tmp_path / name}: {(tmp_path / name).stat().st_size / 1e6:.1f} MB\n"

@@ -1,11 +1,12 @@
 """The dial as a file: a model folder between two others."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from superfine.errors import UserError
-from superfine.modelfile import GRAPH, Card, ModelFolder, Variant, lerp, open_model, write_model
+from superfine.modelfile import GRAPH, Card, ModelFolder, Variant, Weights, lerp, open_model, write_model
 
 
 def interpolate(
@@ -40,48 +41,22 @@ def interpolate(
         Two networks that differ, or are the same weights; α outside [0,1]; something at ``out``; and as
         :func:`~superfine.modelfile.open_model`.
     """
-    out = Path(out)
     if not 0 <= alpha <= 1:
         raise UserError(f"--alpha {alpha:g}: outside 0 to 1; give a number between")
-    first, second = _End(*a), _End(*b)
-    ours, theirs = first.network(), second.network()
-    for part in {**ours, **theirs}:
-        if ours.get(part) != theirs.get(part):
-            raise UserError(
-                f"{second}: {part} {theirs.get(part)}, {first} has {ours.get(part)}; only equal networks can be interpolated"
-            )
+    first, second = End(*a), End(*b)
+    check_alike(first, second)
     if first.sha256 == second.sha256:
         raise UserError(
             f"{first} and {second}: the same weights; name two variants, such as {first.model.path}:texture"
         )
-    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out}: there already; give a new folder")
-
-    card = first.model.card
-    # The graph names the file of A's first variant, so the weights take that place: no ONNX library is needed.
-    place, there = next(iter(card.variants.items()))
+    weights = lerp(first.weights(), second.weights(), alpha)
     description = f"{1 - alpha:g} of {first.title} and {alpha:g} of {second.title}"
     training = {"interpolated": {"alpha": alpha, "a": first.facts(), "b": second.facts()}}
-    a_halo, b_halo = card.halo, second.model.card.halo
-    licences = dict.fromkeys((card.licence, second.model.card.licence))
-    mixed = Card(
-        name=name or out.resolve().name,
-        architecture=card.architecture,
-        config=card.config,
-        scale=card.scale,
-        radius=card.radius,
-        halo=None if a_halo is None or b_halo is None else max(a_halo, b_halo),
-        multiple=card.multiple,
-        precision="f32" if "f32" in (card.precision, second.model.card.precision) else "auto",
-        variants={place: Variant(there.file, description, training)},
-        licence=licence or " and ".join(licences),
-    )
-    weights = lerp(first.model.weights(first.variant), second.model.weights(second.variant), alpha)
-    return write_model(out, mixed, first.model.read(GRAPH), {place: weights})
+    return write_made(out, weights, (first, second), description, training, name, licence)
 
 
-class _End:
-    """One of the two networks."""
+class End:
+    """One of the networks that another is made of: a model folder and one of its variants, the dial's 0 if None."""
 
     def __init__(self, path: Path, variant: str | None) -> None:
         self.model = open_model(path)
@@ -100,6 +75,54 @@ class _End:
         own = {"scale": card.scale, "radius": card.radius, "multiple": card.multiple}
         return {"architecture": card.architecture, **card.config, **own}
 
+    def weights(self) -> Weights:
+        return self.model.weights(self.variant)
+
     def facts(self) -> dict[str, str]:
         card = self.model.card
         return {"name": card.name, "variant": self.variant, "sha256": self.sha256, "licence": card.licence}
+
+
+def check_alike(first: End, *others: End) -> None:
+    """Raise a UserError unless all are one network with other weights."""
+    ours = first.network()
+    for other in others:
+        theirs = other.network()
+        for part in {**ours, **theirs}:
+            if ours.get(part) != theirs.get(part):
+                raise UserError(
+                    f"{other}: {part} {theirs.get(part)}, {first} has {ours.get(part)}; only equal networks can be mixed"
+                )
+
+
+def write_made(
+    out: str | Path,
+    weights: Weights,
+    ends: Sequence[End],
+    description: str,
+    training: dict[str, Any],
+    name: str | None,
+    licence: str | None,
+) -> ModelFolder:
+    """Write ``weights``, which are made of those of ``ends``, as a model folder of one variant."""
+    out = Path(out)
+    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: there already; give a new folder")
+    cards = [end.model.card for end in ends]
+    card = cards[0]
+    # The graph names the file of the first one's first variant, so the weights take that place: no ONNX library is needed.
+    place, there = next(iter(card.variants.items()))
+    halos = [card.halo for card in cards if card.halo is not None]
+    made = Card(
+        name=name or out.resolve().name,
+        architecture=card.architecture,
+        config=card.config,
+        scale=card.scale,
+        radius=card.radius,
+        halo=max(halos) if len(halos) == len(cards) else None,
+        multiple=card.multiple,
+        precision="f32" if "f32" in (card.precision for card in cards) else "auto",
+        variants={place: Variant(there.file, description, training)},
+        licence=licence or " and ".join(dict.fromkeys(card.licence for card in cards)),
+    )
+    return write_model(out, made, ends[0].model.read(GRAPH), {place: weights})

@@ -187,6 +187,46 @@ def interpolate(
 
 
 @app.command
+def carry(
+    texture: str,
+    /,
+    *,
+    origin: Annotated[str, Parameter(name="--from")],
+    target: Annotated[str, Parameter(name="--to")],
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    name: str | None = None,
+    licence: str | None = None,
+) -> int:
+    """Make a model folder with the textures of a GAN on a network that was trained on.
+
+    Its weights are those of --to, and what the GAN has learnt since --from (Ilharco et al. 2023).
+
+    Parameters
+    ----------
+    texture
+        The GAN: a model and its variant, as in compact-x4:texture.
+    origin
+        The network that the GAN began with, as in compact-x4:fidelity.
+    target
+        The same network after further training.
+    out
+        The model folder to make.
+    name
+        The model's name; the folder's if left out.
+    licence
+        The licence of the weights; those of the three if left out.
+    """
+    from superfine import zoo
+    from superfine.checkpoints.carrying import carry as carried
+
+    gan, before, after = map(zoo.find_with_dial, (texture, origin, target))
+    model = carried(gan, before, after, out, name=name, licence=licence)
+    variant = next(iter(model.card.variants.values()))
+    print(f"{out}: {model.card.name}, {variant.description}")
+    return 0
+
+
+@app.command
 def export(
     model: str,
     /,

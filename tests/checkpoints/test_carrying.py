@@ -1,0 +1,67 @@
+"""Textures on a network that has learnt on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from superfine.checkpoints.carrying import carry
+from superfine.checkpoints.publish import publish
+from superfine.errors import UserError
+from superfine.modelfile import ModelFolder, open_model
+
+Run = Callable[..., Path]
+
+
+@pytest.fixture
+def before(make_run: Run, tmp_path: Path) -> ModelFolder:
+    """A fidelity and the texture that was made from it."""
+    publish(make_run(seed=1, name="run-a"), tmp_path / "before", licence="CC-BY-4.0")
+    return publish(make_run(seed=2, name="run-b"), tmp_path / "before", variant="texture")
+
+
+@pytest.fixture
+def after(make_run: Run, tmp_path: Path) -> ModelFolder:
+    return publish(make_run(seed=3, name="run-c"), tmp_path / "after", licence="MIT")
+
+
+def test_what_the_texture_learnt_is_added(before: ModelFolder, after: ModelFolder, tmp_path: Path) -> None:
+    carry((before.path, "texture"), (before.path, None), (after.path, None), tmp_path / "made")
+    made = open_model(tmp_path / "made")
+    (variant,) = made.card.variants
+    gan, begun, further = before.weights("texture"), before.weights("fidelity"), after.weights("fidelity")
+    for key, values in made.weights(variant).items():
+        exact = gan[key].astype(np.float64) - begun[key] + further[key]
+        np.testing.assert_allclose(values, exact, rtol=2**-10, atol=1e-4)
+
+
+def test_on_the_network_it_came_from_it_is_the_texture(before: ModelFolder, tmp_path: Path) -> None:
+    made = carry((before.path, "texture"), (before.path, None), (before.path, None), tmp_path / "made")
+    for key, values in made.weights("fidelity").items():
+        np.testing.assert_allclose(values, before.weights("texture")[key], rtol=2**-10, atol=1e-6)
+
+
+def test_the_card_says_of_what(before: ModelFolder, after: ModelFolder, tmp_path: Path) -> None:
+    card = carry((before.path, "texture"), (before.path, None), (after.path, None), tmp_path / "made").card
+    assert (card.name, card.licence, card.config) == ("made", "MIT and CC-BY-4.0", after.card.config)
+    (variant,) = card.variants.values()
+    assert variant.description == "after, fidelity, with what before, texture learnt from before, fidelity"
+    facts = variant.training["carried"]
+    assert [facts[end]["sha256"] for end in ("texture", "origin", "target")] == [
+        before.card.files["texture.safetensors"],
+        before.card.files["fidelity.safetensors"],
+        after.card.files["fidelity.safetensors"],
+    ]
+
+
+def test_what_cannot_be_carried(before: ModelFolder, after: ModelFolder, make_run: Run, tmp_path: Path) -> None:
+    wide = publish(make_run(name="wide", config={"channels": 9, "convs": 2, "scale": 4}), tmp_path / "w").path
+    gan, begun, further = (before.path, "texture"), (before.path, None), (after.path, None)
+    with pytest.raises(UserError, match=r"before:texture: channels 8, .*w:fidelity has 9; only equal networks"):
+        carry(gan, begun, (wide, None), tmp_path / "made")
+    with pytest.raises(UserError, match=r"w:fidelity: channels 9, .*after:fidelity has 8; only equal networks"):
+        carry(gan, (wide, None), further, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+    with pytest.raises(UserError, match="there already; give a new folder"):
+        carry(gan, begun, further, after.path)
