@@ -28,9 +28,9 @@ from superfine.evaluation import (
     open_sets,
 )
 from superfine.evaluation.methods import Produce, Result
-from superfine.evaluation.sets import Item
 from superfine.images import Picture, in_unit, read, write
 from superfine.metrics import Pair, measure
+from superfine.metrics.pairs import Item
 from superfine.modelfile import GRAPH, open_model, write_model
 
 WriteNoise = Callable[..., None]

@@ -24,9 +24,10 @@ from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version,
 from superfine.evaluation.methods import Method, Produce, ReadyMade, Result
 from superfine.evaluation.ruler import Ruler
 from superfine.evaluation.score import PICTURES, Evaluation, Score
-from superfine.evaluation.sets import BenchmarkSet, Item, sha256
+from superfine.evaluation.sets import BenchmarkSet, sha256
 from superfine.images import Picture, in_unit, size, write
 from superfine.metrics import METRICS, Pair
+from superfine.metrics.pairs import Item
 
 STANDARD = ("psnr_y", "ssim_y")
 """The metrics that are measured where none are named."""
