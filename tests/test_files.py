@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from superfine.files import part_name, whole_file
+from superfine.files import folder_name, part_name, whole_file
 
 
 def test_the_file_is_there_after_the_block_and_the_old_one_until_then(tmp_path: Path) -> None:
@@ -159,3 +159,7 @@ def test_what_this_process_writes_stays_whatever_its_folder_is_called(tmp_path: 
         part.write_text("whole")
         write(tmp_path / "link" / "b.txt")
     assert (tmp_path / "folder" / "a.txt").read_text() == "whole"
+
+
+def test_names_that_every_system_can_hold() -> None:
+    assert [folder_name(name) for name in ("a/b\\c", '*?"<>|\n', "..", "")] == ["a_b_c", "_" * 7, "_", "_"]

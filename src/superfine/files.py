@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and locks on them."""
+"""Files that appear whole or not at all, locks on them, and names for them."""
 
 import os
 import re
@@ -73,6 +73,12 @@ def lock(file: IO[bytes] | int, *, wait: bool) -> bool:
 def part_name(name: str, pid: int, number: int) -> str:
     """The name of the temporary file in which the process ``pid`` of this machine writes what will be called ``name``."""
     return f".{name[:BEGINNING]}.{_machine()}-{pid}.{number}.part"
+
+
+def folder_name(name: str) -> str:
+    """``name`` with "_" for what a file's name may not hold on some system, such as the colon of ``compact-x4:0.6``."""
+    plain = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)
+    return "_" if plain in ("", ".", "..") else plain
 
 
 def _sweep(folder: Path) -> None:

@@ -127,6 +127,33 @@ def test_a_picture_that_fails_is_noted_and_the_status_says_so(photos: Path, caps
     assert "1 of the results could not be scored" in captured.err
 
 
+def test_an_original_that_cannot_be_opened_is_a_failure(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "4.bmp").write_bytes(b"a picture")
+    (photos / "5.png").symlink_to("nowhere.png")
+    os.mkfifo(photos / "6.png")
+    assert main(["evaluate", "bicubic", "--sets", str(photos)]) == 1
+    captured = capsys.readouterr()
+    assert "(4 of 7) |" in captured.out
+    for name, reason in (
+        ("4", "4.bmp: is of a format that"),
+        ("5", "5.png: is a link"),
+        ("6", "6.png: is no ordinary"),
+    ):
+        assert f"- photos {name} (all methods) not scored: {photos}/{reason}" in captured.out
+    assert "3 of the results could not be scored" in captured.err
+
+
+def test_a_set_is_called_by_its_own_name_whatever_its_case(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "set5").symlink_to(shared / "data" / "benchmarks" / "Set5")
+    (tmp_path / "MySet").symlink_to(shared / "data" / "benchmarks" / "Set5")
+    assert main(["evaluate", "nearest", "--sets", str(tmp_path / "set5"), str(tmp_path / "MySet")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| PSNR-Y / SSIM-Y | set5 | MySet |"
+    assert lines[3] == "| *difference to nearest (M)* | +0.00 / +.0000 | – |"
+
+
 def test_another_tools_pictures_are_scored(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for file in photos.glob("*.png"):
         shutil.copy(file, (tmp_path / "tool").with_name(f"{file.stem}x4.png"))

@@ -28,9 +28,9 @@ from superfine.evaluation import (
     open_sets,
 )
 from superfine.evaluation.methods import Produce, Result
-from superfine.evaluation.sets import Item
 from superfine.images import Picture, in_unit, read, write
 from superfine.metrics import Pair, measure
+from superfine.metrics.pairs import Item
 from superfine.modelfile import GRAPH, open_model, write_model
 
 WriteNoise = Callable[..., None]
@@ -541,3 +541,14 @@ def test_a_result_that_was_not_cropped_as_its_original_is(
         methods = open_methods([str(tmp_path / f"{side}")])
         (score,) = evaluate(methods, open_sets([tmp_path / "set"], 4), known=known).scores
         assert score.notes["a"].endswith(f"is {side + 2}×{side}, its original 32×32; {way_out}")
+
+
+def test_links_that_lead_nowhere_are_noted_beside_what_is_kept(
+    tmp_path: Path, known: Cache, write_noise: WriteNoise
+) -> None:
+    write_noise(tmp_path / "set" / "a.png", 32, 32, 0)
+    (tmp_path / "set" / "loop.png").symlink_to("loop.png")
+    sets = open_sets([tmp_path / "set"], 4)
+    (score,) = evaluate(open_methods(["bicubic"]), sets, out=tmp_path / "out", known=known).scores
+    assert list(score.pictures) == ["a"]
+    assert score.failed == ("loop",)

@@ -12,8 +12,9 @@ from superfine import zoo
 from superfine.engine import load
 from superfine.errors import UserError
 from superfine.evaluation.methods import Interpolation, Network, ReadyMade, common_scale, open_methods
-from superfine.evaluation.sets import BenchmarkSet, Item, open_set
+from superfine.evaluation.sets import BenchmarkSet, open_set
 from superfine.images import Picture, imresize, in_unit, write
+from superfine.metrics.pairs import Item
 from superfine.modelfile import GRAPH, Variant, open_model, write_model
 
 WriteNoise = Callable[..., None]
@@ -227,6 +228,12 @@ def test_a_folder_for_each_set_goes_first(bench: BenchmarkSet, tmp_path: Path, w
     before = method.fingerprint(bench, bench.items[0])
     write_noise(tmp_path / "tool" / "Bench" / "colour.png", 32, 40, 10)
     assert method.fingerprint(bench, bench.items[0]) != before
+
+
+def test_a_link_to_pictures_has_its_own_name(tmp_path: Path, write_noise: WriteNoise) -> None:
+    write_noise(tmp_path / "store" / "ab12" / "a.png", 16, 16, 1)
+    (tmp_path / "tool").symlink_to("store/ab12")
+    assert ready_made(tmp_path / "tool").name == "tool"
 
 
 def fails(method: ReadyMade, bench: BenchmarkSet, name: str) -> str:

@@ -92,6 +92,18 @@ def test_only_the_same_pictures_are_compared_with_papers(changes: dict[str, obje
     assert "Published" not in table.markdown(other)
 
 
+def test_papers_sets_are_found_whatever_their_case() -> None:
+    other = evaluation(score("bicubic", "set5", 5, 28.431, 0.8113), bicubic="bicubic")
+    text = lines(table.markdown(other))
+    assert text[0] == "| PSNR-Y / SSIM-Y | set5 |"
+    assert text[3] == "| *difference to bicubic (M)* | +0.01 / +.0011 |"
+    assert "| published: SRCNN | 30.48 / .8628 |" in text
+    records = table.records(other)
+    assert {record["set"] for record in records} == {"set5"}
+    assert {record["pictures"] for record in records} == {5}
+    assert records[0]["counterpart"] == "bicubic (M)"
+
+
 def test_only_measured_metrics_are_compared() -> None:
     one = score("bicubic", "Set5", 5, 28.43, 0.8)
     one = dataclasses.replace(

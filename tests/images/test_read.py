@@ -14,7 +14,7 @@ import pyvips
 from PIL import Image
 
 from superfine.errors import UserError
-from superfine.images import Metadata, Picture, is_picture, read, read_levels, size, write
+from superfine.images import Metadata, Picture, is_picture, is_unread, read, read_levels, size, write
 
 SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".avif")
 BLOB = pyvips.GValue.blob_type
@@ -410,6 +410,11 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
 def test_is_picture() -> None:
     assert all(map(is_picture, ["a.png", "B.JPG", "c/d.jpeg", "e.TIFF", "f.webp", "g.avif", "h.gif"]))
     assert not any(map(is_picture, ["a.txt", "png", "a.png.part", "._a.png", ".hidden.jpg", "a.mp4", "a", ""]))
+
+
+def test_is_unread() -> None:
+    assert all(map(is_unread, ["a.bmp", "B.PPM", "c/d.jp2", "e.heic", "f.nef"]))
+    assert not any(map(is_unread, ["a.png", "h.gif", "a.txt", "bmp", "._a.bmp", ".hidden.jp2", ""]))
 
 
 def test_a_png_that_states_no_resolution(tmp_path: Path) -> None:

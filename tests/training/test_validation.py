@@ -2,13 +2,15 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from superfine.images import Picture, imresize, write
+from superfine.errors import UserError
+from superfine.images import Picture, imresize, read, write
 from superfine.metrics import measure, pairs
 from superfine.networks.compact import Compact, CompactConfig
 from superfine.training.runs import Run
@@ -34,6 +36,20 @@ def test_a_network_that_only_repeats_pixels_scores_as_nearest(photos: Path) -> N
         expected.append(measure(nearest, pair.hr, pair.lr, **options)["psnr_y"])
     assert measured.psnr_y == pytest.approx(np.mean(expected), abs=1e-6)
     assert network.training, "the mode is put back"
+
+
+def test_its_pictures_are_those_of_an_evaluation(tmp_path: Path, write_noise: Callable[..., None]) -> None:
+    for name in ("001", "002"):
+        write_noise(tmp_path / "store" / f"{name}_HR.png", 16, 20, 1)
+        write_noise(tmp_path / "store" / f"{name}_LR.png", 4, 5, 2)
+    (tmp_path / "set").symlink_to("store")
+    validation = Validation(tmp_path / "set", 4, None)
+    assert validation.name == "set"
+    assert [pair.name for pair in validation.pairs] == ["001", "002"]
+    np.testing.assert_array_equal(validation.pairs[0].lr, read(tmp_path / "store" / "001_LR.png").pixels)
+    write_noise(tmp_path / "store" / "002_LR.png", 4, 5, 2, channels=1)
+    with pytest.raises(UserError, match=r"002_LR\.png: is grey, its original in colour"):
+        Validation(tmp_path / "set", 4, None)
 
 
 def test_a_flat_picture_does_not_hide_the_others(photos: Path, tmp_path: Path) -> None:

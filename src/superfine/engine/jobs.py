@@ -8,14 +8,10 @@ from os.path import realpath  # Path.resolve raises for loops of links
 from pathlib import Path
 
 from superfine.errors import UserError
-from superfine.images import FORMATS, is_picture
-from superfine.images.signatures import RAW_SUFFIXES
+from superfine.images import FORMATS, is_picture, is_unread
 
 SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
 """Of the formats that can be written."""
-
-UNREAD = frozenset({".heic", ".heif", ".bmp", ".jxl", ".jp2", ".psd", ".exr", ".svg", ".tga"}) | RAW_SUFFIXES
-"""Of pictures in formats that superfine does not read."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,7 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
             if is_picture(path) and not earlier:
                 found = True
                 yield path, path.relative_to(top)
-            elif path.suffix.lower() in UNREAD and not name.startswith("."):
+            elif is_unread(path):
                 unread.add(path.suffix.lower())
     for error in unsearchable:
         path, found = Path(error.filename), True

@@ -24,9 +24,10 @@ from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version,
 from superfine.evaluation.methods import Method, Produce, ReadyMade, Result
 from superfine.evaluation.ruler import Ruler
 from superfine.evaluation.score import PICTURES, Evaluation, Score
-from superfine.evaluation.sets import BenchmarkSet, Item, sha256
+from superfine.evaluation.sets import BenchmarkSet, sha256
 from superfine.images import Picture, in_unit, size, write
 from superfine.metrics import METRICS, Pair
+from superfine.metrics.pairs import Item
 
 STANDARD = ("psnr_y", "ssim_y")
 """The metrics that are measured where none are named."""
@@ -127,7 +128,8 @@ def evaluate(
 
 def _check_apart(folder: Path, methods: Sequence[Method], sets: Sequence[BenchmarkSet]) -> None:
     """Refuse to write into a folder what would take the place of pictures that are to be read."""
-    read = [file for bench in sets for item in bench.items for file in (item.hr, item.lr) if file is not None]
+    items = [item for bench in sets for item in bench.items if not item.problem]
+    read = [file for item in items for file in (item.hr, item.lr) if file is not None]
     read += [method.path for method in methods if isinstance(method, ReadyMade)]
     for file in read:
         if file.resolve().is_relative_to(folder.resolve()):

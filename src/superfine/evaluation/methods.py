@@ -16,19 +16,10 @@ from superfine.engine import load
 from superfine.engine.backends import BACKENDS
 from superfine.errors import UserError
 from superfine.evaluation.cache import key, library_versions
-from superfine.evaluation.score import folder_name
-from superfine.evaluation.sets import (
-    BenchmarkSet,
-    Item,
-    ambiguous,
-    has_colours,
-    matched,
-    pictures_in,
-    searched,
-    sha256,
-)
+from superfine.evaluation.sets import BenchmarkSet, sha256
+from superfine.files import folder_name
 from superfine.images import imresize, is_picture, read
-from superfine.metrics import Pair
+from superfine.metrics.pairs import Item, Pair, ambiguous, has_colours, matched, own_name, pictures_in, searched
 from superfine.modelfile import GRAPH, ModelFolder, encode, open_model, parse_dial
 from superfine.modelfile.dial import mixture
 
@@ -172,7 +163,7 @@ class Network:
 
 @dataclass(frozen=True)
 class ReadyMade:
-    """A folder of pictures from any other tool, found by their names (see :func:`superfine.evaluation.sets.matched`).
+    """A folder of pictures from any other tool, found by their names (see :func:`superfine.metrics.pairs.matched`).
 
     The pictures of a set are looked for in the folder of its name inside, if there is one, else in the folder itself.
     """
@@ -302,7 +293,7 @@ def _opened(text: str, device: str) -> Method:
         return Interpolation(text)
     path, dial = zoo.find_with_dial(text)
     if dial is None and _holds_pictures(path):
-        return ReadyMade(path.resolve().name, path)
+        return ReadyMade(own_name(path), path)
     if path.is_dir() and not any((path / name).exists() for name in ("model.json", "run.json")):
         raise UserError(f"{path}: holds neither a model nor pictures that can be read; check the folder")
     folder = open_model(path)

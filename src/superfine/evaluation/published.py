@@ -200,6 +200,11 @@ PUBLISHED = (
 )
 
 
+def published_set(name: str) -> str:
+    """What papers call the set of this name, which may differ in case; of other sets the name itself."""
+    return next((set for set in PICTURES if set.casefold() == name.casefold()), name)
+
+
 def counterpart(recipe: str, protocol: str, scale: int) -> Published | None:
     """The published row of a recipe or interpolation, if there is one under this protocol."""
     for row in PUBLISHED:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.evaluation.cache import Entry, key
-from superfine.evaluation.sets import searched, sha256
+from superfine.evaluation.sets import sha256
 from superfine.images import in_unit
 from superfine.metrics import METRICS, PROTOCOLS, Pair, measure, read_pristine
+from superfine.metrics.pairs import searched
 
 SIDE = 128
 """Of the picture on which networks are tried, in pixels."""

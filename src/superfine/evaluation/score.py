@@ -2,14 +2,13 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from superfine.errors import UserError
-from superfine.files import whole_file
+from superfine.files import folder_name, whole_file
 
 FORMAT = 1
 """The version of ``scores.json`` that this code reads and writes."""
@@ -184,12 +183,6 @@ def read_evaluation(out: Path) -> Evaluation:
         reason = getattr(error, "strerror", None) or "not text"
         raise UserError(f"{file}: {reason}; make it with `superfine evaluate ... -o {out}`") from None
     return Evaluation.from_json(text, file)
-
-
-def folder_name(name: str) -> str:
-    """``name`` with "_" for what a file's name may not hold on some system, such as the colon of ``compact-x4:0.6``."""
-    plain = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)
-    return "_" if plain in ("", ".", "..") else plain
 
 
 def _score(entry: Mapping[str, Any]) -> Score:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from superfine.evaluation.published import FLAGS, PICTURES, PUBLISHED, Published, counterpart
+from superfine.evaluation.published import FLAGS, PICTURES, PUBLISHED, Published, counterpart, published_set
 from superfine.evaluation.score import Evaluation, Score
 from superfine.metrics import METRICS, PROTOCOLS
 
@@ -130,9 +130,10 @@ def records(evaluation: Evaluation) -> list[dict[str, Any]]:
             )
     for row, cells in _published(evaluation):
         for set, values in cells.items():
+            count = PICTURES[published_set(set)]
             for metric, value in values.items():
                 about = {"method": row.label, "kind": "published", "set": set, "scale": row.scale}
-                about |= {"protocol": row.protocol, "metric": metric, "mean": value, "pictures": PICTURES[set]}
+                about |= {"protocol": row.protocol, "metric": metric, "mean": value, "pictures": count}
                 found.append(about | {"failed": None, "counterpart": None, "difference": None, "source": row.source})
     return found
 
@@ -220,12 +221,12 @@ def _counterpart(evaluation: Evaluation, method: str) -> Published | None:
 
 def _comparable(score: Score) -> bool:
     """Whether this is the set that papers mean: by its name and the number of its pictures, all of them scored."""
-    return not score.failed and len(score.pictures) == PICTURES.get(score.set)
+    return not score.failed and len(score.pictures) == PICTURES.get(published_set(score.set))
 
 
 def _printed(evaluation: Evaluation, row: Published, set: str) -> Mapping[str, float]:
     """The published values that ours may be compared with: PI only where NIQE's model was given, as ours is not the papers'."""
-    values = row.values.get(set, {})
+    values = row.values.get(published_set(set), {})
     return values if "niqe" in evaluation.weights else {m: value for m, value in values.items() if m != "pi"}
 
 
@@ -254,10 +255,11 @@ def _published(evaluation: Evaluation) -> Iterator[tuple[Published, Cells]]:
     for row in PUBLISHED:
         if (row.protocol, row.scale) != (first.protocol, first.scale):
             continue
+        printed = {set: row.values.get(published_set(set), {}) for set in sets}
         cells = {
             set: kept
-            for set in sets
-            if (kept := {m: row.values[set][m] for m in first.metrics if m in row.values.get(set, {})})
+            for set, values in printed.items()
+            if (kept := {metric: values[metric] for metric in first.metrics if metric in values})
         }
         if cells:
             yield row, cells

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from superfine.errors import UserError
+from superfine.images.signatures import RAW_SUFFIXES
 
 LOSSLESS = 100
 """The quality at which WebP and AVIF keep every sample as it is."""
@@ -128,6 +129,12 @@ FORMATS: dict[str, Format] = {
 
 READ_ONLY_SUFFIXES = (".gif",)
 
+UNREAD_SUFFIXES = RAW_SUFFIXES | {
+    *(".bmp", ".dib", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".psd", ".svg", ".tga"),
+    *(".pbm", ".pfm", ".pgm", ".pnm", ".ppm", ".cr3", ".raf"),
+}
+"""Of pictures in formats that superfine does not read."""
+
 
 def format_of(path: str | PathLike[str]) -> Format:
     """Return the format a file is to be written in, by its suffix.
@@ -155,3 +162,11 @@ def is_picture(path: str | PathLike[str]) -> bool:
     suffix = Path(path).suffix.lower()
     readable = suffix in READ_ONLY_SUFFIXES or any(suffix in format.suffixes for format in FORMATS.values())
     return readable and not name.startswith(".")
+
+
+def is_unread(path: str | PathLike[str]) -> bool:
+    """Tell whether a file found in a folder seems to be a picture that superfine cannot read, by its name alone.
+
+    Hidden files are not, as for :func:`is_picture`.
+    """
+    return Path(path).suffix.lower() in UNREAD_SUFFIXES and not Path(path).name.startswith(".")

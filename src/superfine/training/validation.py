@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from superfine.data.degrade import DEGRADATIONS, degraded
 from superfine.images import Metadata, Picture, imresize, in_unit, write
 from superfine.metrics import Pair, pairs, score
+from superfine.metrics.pairs import own_name
 from superfine.networks.features import Features
 from superfine.training.recipes import PACK
 
@@ -40,7 +41,7 @@ class Validation:
     """The pictures of one folder, read once, made small as in training; called with a network it measures it."""
 
     def __init__(self, folder: Path, scale: int, features: Features | None, degradation: str = PACK) -> None:
-        self.name = Path(folder).resolve().name
+        self.name = own_name(folder)
         self.scale, self.features = scale, features
         self.pairs: list[Pair] = list(pairs(folder, scale))
         if degradation != PACK:

@@ -17,7 +17,8 @@ from superfine.evaluation.figures.choice import axis_label, measured, telling_pi
 from superfine.evaluation.figures.crops import Box
 from superfine.evaluation.figures.sheet import comparison_sheet, shown_methods
 from superfine.evaluation.figures.style import SUFFIXES, save
-from superfine.evaluation.score import Evaluation, folder_name
+from superfine.evaluation.score import Evaluation
+from superfine.files import folder_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
