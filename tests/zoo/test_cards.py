@@ -20,8 +20,8 @@ TRAINED = [
 
 
 def all_the_way(training: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """A training, that of the weights it started from, and so on."""
-    while training:
+    """A training, that of the weights it started from, and so on; not the weights that are made of others without training."""
+    while training and not training.keys() & {"interpolated", "carried"}:
         yield training
         training = (training.get("start") or {}).get("training")
 
