@@ -39,13 +39,15 @@ def main() -> None:
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(7, 4.2), sharex=True, height_ratios=(3, 2), layout="constrained"
     )
-    for log, begin, colour in zip(logs, begins, COLOURS, strict=False):
+    colours: dict[str, str] = {}  # of each loss; runs are told apart by the lines between them
+    for log, begin in zip(logs, begins, strict=False):
+        loss = next(key for key in log[0] if key not in ("step", "rate", "waiting_for_data", "patches_per_second"))
+        colour = colours.setdefault(loss, COLOURS[len(colours)])
         measured = [
             (begin + line["step"], value) for line in log for key, value in line.items() if key.startswith("psnr_y/")
         ]
         above.plot(*zip(*measured, strict=True), "o-", color=colour, markersize=3)
         adversarial = "discriminator" in log[0]
-        loss = next(key for key in log[0] if key not in ("step", "rate", "waiting_for_data", "patches_per_second"))
         shown = ("adversarial", "discriminator", "d_real") if adversarial else (loss,)
         for key, style in zip(shown, ("-", "--", ":"), strict=False):
             lines = [(begin + line["step"], line[key]) for line in log if key in line]
