@@ -55,6 +55,7 @@ def test_the_card_says_of_what(ends: tuple[ModelFolder, ModelFolder], tmp_path: 
         "variant": "texture",
         "sha256": b.card.files["texture.safetensors"],
         "licence": "CC-BY-4.0",
+        "training": b.card.variants["texture"].training,
     }
 
 

@@ -20,8 +20,13 @@ TRAINED = [
 
 
 def all_the_way(training: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """A training, that of the weights it started from, and so on; not the weights that are made of others without training."""
-    while training and not training.keys() & {"interpolated", "carried"}:
+    """A training, that of the weights it started from, and so on; of weights made of others, the trainings of these."""
+    while training:
+        if made := training.get("interpolated") or training.get("carried"):
+            for end in made.values():
+                if isinstance(end, dict):
+                    yield from all_the_way(end["training"])
+            return
         yield training
         training = (training.get("start") or {}).get("training")
 

@@ -78,9 +78,12 @@ class End:
     def weights(self) -> Weights:
         return self.model.weights(self.variant)
 
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, Any]:
+        """What the card of a network that is made of this one tells of it, with its training."""
         card = self.model.card
-        return {"name": card.name, "variant": self.variant, "sha256": self.sha256, "licence": card.licence}
+        training = card.variants[self.variant].training
+        facts = {"name": card.name, "variant": self.variant, "sha256": self.sha256, "licence": card.licence}
+        return facts | {"training": training}
 
 
 def check_alike(first: End, *others: End) -> None:
