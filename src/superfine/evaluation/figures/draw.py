@@ -121,9 +121,8 @@ def draw_all(
     """
     figures = planned(evaluation, crops)
     folder = Path(out) / FOLDER
-    names = {figure.name for figure in figures}
     for file in folder.glob("*"):
-        if file.suffix in SUFFIXES and (file.stem in names or OURS.fullmatch(file.stem)):
+        if file.suffix in SUFFIXES and OURS.fullmatch(file.stem):
             with suppress(OSError):  # which drawing tells of
                 file.unlink()
     written, errors = [], []
