@@ -26,6 +26,7 @@ from superfine.evaluation import (
     open_methods,
     open_set,
     open_sets,
+    producing,
 )
 from superfine.evaluation.methods import Produce, Result
 from superfine.images import Picture, in_unit, read, write
@@ -191,7 +192,7 @@ def test_small_pictures_are_enlarged_side_by_side(
     bench: BenchmarkSet, known: Cache, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
     largest = max(read(item.hr).pixels[..., 0].size for item in bench.items if item.hr)
-    monkeypatch.setattr(benchmark, "SIDE_BY_SIDE", largest * allowed)
+    monkeypatch.setattr(producing, "SIDE_BY_SIDE", largest * allowed)
     method = Watched("bicubic")
     run(method, bench, known, jobs=3)
     assert method.allowed == [allowed]
@@ -200,7 +201,7 @@ def test_small_pictures_are_enlarged_side_by_side(
 
 def test_pictures_wait_for_room(bench: BenchmarkSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is room for none of them, they come one after the other."""
-    monkeypatch.setattr(benchmark, "IN_FLIGHT", 1)
+    monkeypatch.setattr(producing, "IN_FLIGHT", 1)
     method = Watched("bicubic")
     alone = run(method, bench, Cache(tmp_path / "a"), jobs=4)
     assert set(method.at_once) == {1}
@@ -212,7 +213,7 @@ def test_a_stopped_run_begins_nothing_more(bench: BenchmarkSet, known: Cache, mo
     """Though others wait already for their turn: the first picture stops it, the second is under way."""
     stopped = threading.Event()
     monkeypatch.setattr(benchmark, "Event", lambda: stopped)
-    monkeypatch.setattr(benchmark, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(producing, "SIDE_BY_SIDE", 1)
     given: list[str] = []
 
     class Stopping(Interpolation):

@@ -11,6 +11,7 @@ import pytest
 from superfine import zoo
 from superfine.engine import load
 from superfine.errors import UserError
+from superfine.evaluation import methods as module
 from superfine.evaluation.methods import Interpolation, Network, ReadyMade, common_scale, open_methods
 from superfine.evaluation.sets import BenchmarkSet, open_set
 from superfine.images import Picture, imresize, in_unit, write
@@ -135,7 +136,7 @@ def test_the_fingerprint_is_that_of_model_device_and_libraries(
     before = fingerprint()
     assert fingerprint() == before
     others = [fingerprint(dial="1"), fingerprint(device="auto")]
-    monkeypatch.setattr("superfine.evaluation.methods.library_versions", lambda: "others")
+    monkeypatch.setattr(module, "library_versions", lambda: "others")
     others.append(fingerprint())
     assert len({before, *others}) == 4
 

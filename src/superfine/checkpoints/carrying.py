@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from superfine.checkpoints.interpolation import End, check_alike, write_made
+from superfine.checkpoints.made import End, check_alike, write_made
 from superfine.modelfile import ModelFolder
 
 

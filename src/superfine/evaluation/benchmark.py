@@ -4,15 +4,14 @@ import math
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache as cached
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import BoundedSemaphore, Condition, Event, Lock
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from superfine.cores import cores
 from superfine.errors import UserError
 from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version, key
 from superfine.evaluation.methods import Method, Produce, ReadyMade, Result
+from superfine.evaluation.producing import Producer, Room
 from superfine.evaluation.ruler import Ruler
 from superfine.evaluation.score import PICTURES, Evaluation, Score
 from superfine.evaluation.sets import BenchmarkSet, sha256
@@ -31,12 +31,6 @@ from superfine.metrics.pairs import Item
 
 STANDARD = ("psnr_y", "ssim_y")
 """The metrics that are measured where none are named."""
-
-IN_FLIGHT = 8_000_000
-"""Pixels of originals that are worked on at once; a single larger picture still is."""
-
-SIDE_BY_SIDE = 4_000_000
-"""Pixels of originals that are enlarged at once. Above, a picture has all cores for itself, and its network less memory."""
 
 WARM = 2.0
 """Seconds of a first run from which on the next would not tell more about the speed."""
@@ -131,8 +125,9 @@ def _check_apart(folder: Path, methods: Sequence[Method], sets: Sequence[Benchma
     items = [item for bench in sets for item in bench.items if not item.problem]
     read = [file for item in items for file in (item.hr, item.lr) if file is not None]
     read += [method.path for method in methods if isinstance(method, ReadyMade)]
+    written = folder.resolve()
     for file in read:
-        if file.resolve().is_relative_to(folder.resolve()):
+        if file.resolve().is_relative_to(written):
             raise UserError(f"{folder}: results are written there, and {file} is to be read; choose another folder")
 
 
@@ -144,72 +139,6 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; give another folder") from None
 
 
-class _Room:
-    """Room for :data:`IN_FLIGHT` pixels, for which threads wait."""
-
-    def __init__(self) -> None:
-        self._taken, self._changed = 0, Condition()
-
-    @contextmanager
-    def for_pixels(self, pixels: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= IN_FLIGHT)
-            self._taken += pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= pixels
-                self._changed.notify_all()
-
-
-class _Producer:
-    """A method that is made ready when it is first needed, for as many pictures at once as their size allows.
-
-    ``alone`` makes it ready for a single one; ``before`` is called first; ``pixels`` counts those of an original.
-    """
-
-    def __init__(
-        self,
-        method: Method,
-        sets: Sequence[BenchmarkSet],
-        jobs: int,
-        alone: Callable[[], Produce],
-        before: Callable[[], None],
-        pixels: Callable[[Item], int],
-    ) -> None:
-        self._method, self._sets, self._jobs, self._pixels = method, sets, jobs, pixels
-        self._alone, self._before = alone, before
-        self._lock = Lock()
-        self._produce: Produce | None = None
-        self._error: Exception | None = None
-        self._places = BoundedSemaphore(1)
-
-    def ready(self) -> None:
-        """Load what is missing; raises what the method and the metrics' networks raise, to whoever asks."""
-        with self._lock:
-            if self._error is not None:
-                raise self._error
-            if self._produce is not None:
-                return
-            largest = max(self._pixels(item) for bench in self._sets for item in bench.items)
-            at_once = max(1, min(self._jobs, SIDE_BY_SIDE // max(1, largest)))
-            try:
-                self._before()
-                self._produce = self._alone() if at_once == 1 else self._method.ready(at_once)
-            except Exception as error:
-                self._error = error
-                raise
-            self._places = BoundedSemaphore(at_once)
-
-    @contextmanager
-    def turn(self) -> Iterator[Produce]:
-        """The method, when it has a place for one more picture."""
-        assert self._produce is not None, "made ready before"
-        with self._places:
-            yield self._produce
-
-
 class _Run:
     """What the parts of one evaluation share."""
 
@@ -218,7 +147,7 @@ class _Run:
     ) -> None:
         self.evaluation, self.ruler, self.cache, self.keep = evaluation, ruler, cache, keep
         self.pool, self.jobs = pool, jobs
-        self.room, self.stopped = _Room(), Event()
+        self.room, self.stopped = Room(), Event()
         self.try_networks = cached(ruler.try_networks)
         self.pixels = cached(_pixels)
         self.progress: Callable[[int], None] = lambda done: None
@@ -227,10 +156,10 @@ class _Run:
     def method(self, method: Method, sets: Sequence[BenchmarkSet]) -> tuple[str, list[Score]]:
         """The hash of a method, and its scores. Its network is loaded when first needed, and let go at the end."""
         alone = cached(partial(method.ready, 1))
-        producer = _Producer(method, sets, self.jobs, alone, self.try_networks, self.pixels)
+        producer = Producer(method, sets, self.jobs, alone, self.try_networks, self.pixels)
         return method.hash(sets), [self._score(method, bench, alone, producer) for bench in sets]
 
-    def _score(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce], producer: _Producer) -> Score:
+    def _score(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce], producer: Producer) -> Score:
         seconds = self._seconds_per_megapixel(method, bench, alone) if self.keep and method.computes else None
         entries: dict[str, Entry] = {}
         notes: dict[str, str] = {}
@@ -261,7 +190,7 @@ class _Run:
             seconds_per_megapixel=seconds,
         )
 
-    def _picture(self, method: Method, bench: BenchmarkSet, item: Item, producer: _Producer) -> Entry | str:
+    def _picture(self, method: Method, bench: BenchmarkSet, item: Item, producer: Producer) -> Entry | str:
         """What is known of a picture, or found out; or why it has no score. It is decoded only where something is missing."""
         try:
             hr, lr = bench.fingerprint(item)

@@ -292,10 +292,12 @@ def _opened(text: str, device: str) -> Method:
     if text in INTERPOLATIONS:
         return Interpolation(text)
     path, dial = zoo.find_with_dial(text)
-    if dial is None and _holds_pictures(path):
+    with searched(path):
+        no_model = path.is_dir() and not any((path / name).exists() for name in ("model.json", "run.json"))
+    if no_model:
+        if dial is not None or not _holds_pictures(path):
+            raise UserError(f"{path}: holds neither a model nor pictures that can be read; check the folder")
         return ReadyMade(own_name(path), path)
-    if path.is_dir() and not any((path / name).exists() for name in ("model.json", "run.json")):
-        raise UserError(f"{path}: holds neither a model nor pictures that can be read; check the folder")
     folder = open_model(path)
     position = 0.0 if dial is None else parse_dial(dial)
     weights = encode(folder.dialled(position))
@@ -306,10 +308,8 @@ def _opened(text: str, device: str) -> Method:
 
 
 def _holds_pictures(path: Path) -> bool:
-    """Whether a folder is no model or run, and holds pictures, or folders with pictures."""
+    """Whether a folder holds pictures, or folders with pictures."""
     with searched(path):
-        if not path.is_dir() or any((path / name).exists() for name in ("model.json", "run.json")):
-            return False
         inside = list(path.iterdir())
         folders = [entry for entry in inside if entry.is_dir()]
         return any(map(is_picture, inside)) or any(is_picture(file) for folder in folders for file in folder.iterdir())
