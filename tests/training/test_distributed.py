@@ -24,6 +24,7 @@ from superfine.data import Pack
 from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import PatchDiscriminatorConfig, UNetDiscriminatorConfig
 from superfine.training import adversarial_stage, pixel_stage
+from superfine.training.distributed import join
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe, Schedule
 from superfine.training.setup import Options
 pack, out, minutes = Pack(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
@@ -39,9 +40,10 @@ paired = replace(
 )
 options = Options(log_every=1, save_every=5, device="cpu")
 paused = replace(options, minutes=None if minutes == "all" else float(minutes))
-pixel_stage.train("small", fidelity, pack, out / "fidelity", options=paused)
-for recipe in (relativistic, paired):
-    adversarial_stage.train("gan", recipe, pack, out / recipe.adversarial, options=options)
+with join("cpu"):
+    pixel_stage.train("small", fidelity, pack, out / "fidelity", options=paused)
+    for recipe in (relativistic, paired):
+        adversarial_stage.train("gan", recipe, pack, out / recipe.adversarial, options=options)
 """
 
 

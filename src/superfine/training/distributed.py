@@ -119,6 +119,7 @@ def join(device: str) -> Iterator[World]:
     """Join the processes that ``torchrun`` started, or be alone; gloo on a CPU, NCCL on CUDA.
 
     ``device`` is "auto" (CUDA, else MPS, else the CPU) or a torch device; with several processes on CUDA each takes its own.
+    Inside another ``join`` that one's group is used: a second group may find the addresses of the first one.
 
     Raises
     ------
@@ -133,6 +134,9 @@ def join(device: str) -> Iterator[World]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
+    if dist.is_initialized():
+        yield World(dist.get_rank(), size, chosen)
+        return
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield World(dist.get_rank(), size, chosen)
