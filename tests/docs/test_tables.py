@@ -1,0 +1,110 @@
+"""The tables of the documentation say what was measured, and nothing else in them changes."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from superfine import zoo
+from superfine.cli.main import main
+from superfine.evaluation.table import number
+from superfine.modelfile import open_model
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+POSITIONS = {"": "fidelity", "photo-0": "photo-fidelity", "photo-1": "photo-texture"}
+"""What a method of the tables calls otherwise than the model's card."""
+
+TWO_LAYOUTS = """\
+# A page
+
+| PSNR-Y / SSIM-Y | photos | Kodak |
+|---|---:|---:|
+| bicubic, the usual one | 1.00 / .1000 | 2.00 / .2000 |
+| theirs | 3.00 / .3000 | 4.00 / .4000 |
+
+Of bicubic, | no table.
+
+| | PSNR-Y | NIQE | |
+|---|---:|---:|---|
+| **photos**: `bicubic` | 1.00 | 9.99 | a \\| b |
+| theirs | 3.00 | 9.99 | |
+| **Kodak**: bicubic | 2.00 | 9.99 | |
+
+| | aimed at |
+|---|---:|
+| bicubic | 1.00 / .1000 |
+"""
+
+
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("documentation_tables", ROOT / "docs" / "tables.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclass looks for its own annotations
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_was_measured_is_put_into_its_cells(
+    tables: ModuleType,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["evaluate", "bicubic", "--sets", str(photos), "-o", str(tmp_path / "results")]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| bicubic |"))
+    both = row.split(" | ")[1].removesuffix(" |")
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    page.write_text(TWO_LAYOUTS, encoding="utf-8")
+    other.write_text("| PSNR-Y | BSD100 |\n|---|---:|\n| bicubic | 1.00 |\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["tables.py", str(tmp_path / "results"), str(page), str(other)])
+
+    tables.main()
+
+    expected = TWO_LAYOUTS.replace("| 1.00 / .1000 | 2", f"| {both} | 2").replace(
+        "| 1.00 |", f"| {both.split(' / ')[0]} |"
+    )
+    assert expected != TWO_LAYOUTS
+    assert page.read_text(encoding="utf-8") == expected
+    assert capsys.readouterr().out == f"{page}\n"
+
+
+def test_the_tables_say_what_the_cards_say(tables: ModuleType) -> None:
+    """Each PSNR and SSIM of a shipped variant, wherever it stands, is the one that was recorded when it was published."""
+    recorded = {}
+    for name, folder in zoo.catalogue().items():
+        for variant, about in open_model(folder).card.variants.items():
+            for score in about.measured:
+                assert score["protocol"] == "standard"
+                for metric in ("psnr_y", "ssim_y"):
+                    recorded[name, variant, score["set"], metric] = number(metric, score[metric])
+    compared = set()
+    for page in PAGES:
+        for cell in tables.cells(page.read_text(encoding="utf-8")):
+            name, _, position = cell.method.partition(":")
+            for metric, text in zip(cell.metrics, cell.text.split(" / "), strict=True):
+                key = (name, POSITIONS.get(position, position), cell.set, metric)
+                if key in recorded:
+                    assert text == recorded[key], f"{page.name}, line {cell.line + 1}"
+                    compared.add(key)
+    assert compared == set(recorded)
+
+
+def test_all_tables_have_one_number_for_one_thing(tables: ModuleType) -> None:
+    said: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for page in PAGES:
+        for cell in tables.cells(page.read_text(encoding="utf-8")):
+            if cell.method.partition(":")[0] not in zoo.catalogue():
+                continue
+            for metric, text in zip(cell.metrics, cell.text.split(" / "), strict=True):
+                place = f"{page.name}, line {cell.line + 1}"
+                first, where = said.setdefault((cell.method, cell.set, metric), (text, place))
+                assert text == first, f"{place}: {first} in {where}"
+    assert {metric for _, _, metric in said} >= {"psnr_y", "vgg_distance", "lr_consistency", "niqe"}
