@@ -1,11 +1,17 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import pyvips
+
+if TYPE_CHECKING:
+    from superfine.training.recipes import PixelRecipe
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -38,3 +44,18 @@ def photos(tmp_path: Path, write_noise: Callable[..., None]) -> Path:
         write_noise(folder / f"{i}.png", height, width, i)
     write_noise(folder / "more" / "4.png", 48, 52, 4)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_by() -> Callable[[Sequence[str]], tuple[PixelRecipe, int]]:
+    """The recipe that the words of a ``train`` command train by, and its seed."""
+    from superfine.cli.main import app
+    from superfine.training.recipes import override, recipe
+
+    def read(words: Sequence[str]) -> tuple[PixelRecipe, int]:
+        given = app.parse_args(words, exit_on_error=False, print_error=False)[1].arguments
+        settings = dict(text.split("=", 1) for text in given.get("settings") or [])
+        settings |= {name: str(given[name]) for name in ("steps", "batch", "patch") if given.get(name) is not None}
+        return override(recipe(given["recipe"]), settings), given.get("seed", 1)
+
+    return read

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from superfine import zoo
 from superfine.modelfile import open_model
-from superfine.training.recipes import PixelRecipe, override, recipe
+from superfine.training.recipes import PixelRecipe
 
 TRAINED = [
     pytest.param(variant.training, id=f"{name}:{variant_name}")
@@ -31,22 +31,6 @@ def all_the_way(training: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         training = (training.get("start") or {}).get("training")
 
 
-def trained_by(command: str) -> tuple[PixelRecipe, int]:
-    """The recipe that a command trains by, and its seed."""
-    words = iter(shlex.split(command)[2:])
-    base = recipe(next(words))
-    settings, seed = {}, 1
-    for word in words:
-        if word == "--set":
-            name, _, value = next(words).partition("=")
-            settings[name] = value
-        elif word in ("--steps", "--batch", "--patch"):
-            settings[word.removeprefix("--")] = next(words)
-        elif word == "--seed":
-            seed = int(next(words))
-    return override(base, settings), seed
-
-
 def differing(recorded: Any, made: Any, prefix: str = "") -> list[str]:
     """The settings that were recorded, and are others now."""
     if not isinstance(recorded, dict):
@@ -60,9 +44,11 @@ def differing(recorded: Any, made: Any, prefix: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("training", TRAINED)
-def test_the_command_on_a_card_trains_by_the_recorded_settings(training: dict[str, Any]) -> None:
+def test_the_command_on_a_card_trains_by_the_recorded_settings(
+    training: dict[str, Any], trained_by: Callable[[Sequence[str]], tuple[PixelRecipe, int]]
+) -> None:
     for step in all_the_way(training):
-        made, seed = trained_by(step["command"])
+        made, seed = trained_by(shlex.split(step["command"])[1:])
         settings = json.loads(json.dumps(asdict(made)))
         assert differing(step["recipe"], settings) == [], step["command"]
         assert (seed, made.steps) == (step["seed"], step["steps"])
