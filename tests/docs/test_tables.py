@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from superfine import zoo
-from superfine.cli.main import main
-from superfine.evaluation.table import number
+from superfine.evaluation import Cache, evaluate, open_methods, open_set
+from superfine.evaluation.table import json, markdown, number
 from superfine.modelfile import open_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,14 +57,14 @@ def test_what_was_measured_is_put_into_its_cells(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert main(["evaluate", "bicubic", "--sets", str(photos), "-o", str(tmp_path / "results")]) == 0
-    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| bicubic |"))
+    evaluation = evaluate(open_methods(["bicubic"]), [open_set(photos, 4)], known=Cache(tmp_path / "cache"))
+    (tmp_path / "table.json").write_text(json(evaluation), encoding="utf-8")
+    row = next(line for line in markdown(evaluation).splitlines() if line.startswith("| bicubic |"))
     both = row.split(" | ")[1].removesuffix(" |")
     page, other = tmp_path / "page.md", tmp_path / "other.md"
     page.write_text(TWO_LAYOUTS, encoding="utf-8")
     other.write_text("| PSNR-Y | BSD100 |\n|---|---:|\n| bicubic | 1.00 |\n", encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["tables.py", str(tmp_path / "results"), str(page), str(other)])
+    monkeypatch.setattr(sys, "argv", ["tables.py", str(tmp_path), str(page), str(other)])
 
     tables.main()
 
