@@ -1,7 +1,7 @@
 """The tables of the documentation: put what `superfine evaluate` measured into them.
 
-    superfine evaluate rrdb-x4 rrdb-x4:0.5 rrdb-x4:texture --sets Set5 Set14 BSD100 -o results
-    python docs/tables.py results README.md docs/*.md docs/methods/*.md
+    superfine evaluate rrdb-x4 rrdb-x4:0.5 rrdb-x4:texture --sets Set5 Set14 BSD100 > table.md
+    python docs/tables.py table.md README.md docs/*.md docs/methods/*.md
 
 A table is known by its head: the metrics in the first cell and a set in each of the others (`| PSNR-Y / SSIM-Y | Set5 |`), or
 metrics in the others, and the set in bold before the first of its rows (`| **Set5**: bicubic |`). A row is known by the
@@ -9,19 +9,17 @@ method in its first cell, called as `superfine evaluate` calls it; what follows 
 """
 
 import argparse
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from superfine.evaluation.table import number
 from superfine.metrics import METRICS
 
 BY_LABEL = {about.label: name for name, about in METRICS.items()}
 
-Values = Mapping[tuple[str, str, str], float]
-"""By method, set and metric."""
+Values = Mapping[tuple[str, str, str], str]
+"""By method, set and metric, as they are printed."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +64,18 @@ def filled(markdown: str, values: Values) -> str:
         keys = [(cell.method, cell.set, metric) for metric in cell.metrics]
         if all(key in values for key in keys):
             columns = _columns(lines[cell.line])
-            columns[cell.column] = " / ".join(number(key[-1], values[key]) for key in keys)
+            columns[cell.column] = " / ".join(values[key] for key in keys)
             lines[cell.line] = f"| {' | '.join(columns)} |"
     return "\n".join(lines) + "\n"
 
 
-def measured(results: Path) -> Values:
-    """The means that `superfine evaluate -o` has written to a folder."""
-    entries = json.loads((results / "table.json").read_text(encoding="utf-8"))["rows"]
+def values_of(markdown: str) -> Values:
+    """The means in the tables of a page, or of what `superfine evaluate` prints."""
     return {
-        (entry["method"], entry["set"], entry["metric"]): entry["mean"]
-        for entry in entries
-        if entry["kind"] == "ours" and entry["mean"] is not None
+        (cell.method, cell.set, metric): text
+        for cell in cells(markdown)
+        for metric, text in zip(cell.metrics, cell.text.split(" / "), strict=True)
+        if text != "–"
     }
 
 
@@ -93,10 +91,10 @@ def _metrics(head: str) -> tuple[str, ...]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, help="the folder given to superfine evaluate -o")
+    parser.add_argument("table", type=Path, help="what superfine evaluate has printed")
     parser.add_argument("pages", type=Path, nargs="+")
     arguments = parser.parse_args()
-    values = measured(arguments.results)
+    values = values_of(arguments.table.read_text(encoding="utf-8"))
     for page in arguments.pages:
         before = page.read_text(encoding="utf-8")
         after = filled(before, values)

@@ -9,7 +9,7 @@ import pytest
 
 from superfine import zoo
 from superfine.evaluation import Cache, evaluate, open_methods, open_set
-from superfine.evaluation.table import json, markdown, number
+from superfine.evaluation.table import markdown, number
 from superfine.modelfile import open_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,13 +58,13 @@ def test_what_was_measured_is_put_into_its_cells(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     evaluation = evaluate(open_methods(["bicubic"]), [open_set(photos, 4)], known=Cache(tmp_path / "cache"))
-    (tmp_path / "table.json").write_text(json(evaluation), encoding="utf-8")
+    (tmp_path / "table.md").write_text(markdown(evaluation), encoding="utf-8")
     row = next(line for line in markdown(evaluation).splitlines() if line.startswith("| bicubic |"))
     both = row.split(" | ")[1].removesuffix(" |")
     page, other = tmp_path / "page.md", tmp_path / "other.md"
     page.write_text(TWO_LAYOUTS, encoding="utf-8")
     other.write_text("| PSNR-Y | BSD100 |\n|---|---:|\n| bicubic | 1.00 |\n", encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["tables.py", str(tmp_path), str(page), str(other)])
+    monkeypatch.setattr(sys, "argv", ["tables.py", str(tmp_path / "table.md"), str(page), str(other)])
 
     tables.main()
 
