@@ -40,7 +40,7 @@ METRICS: dict[str, Metric] = {
         Metric("lpips_alex", "LPIPS-Alex", "", 4, False, _NETWORK),
         Metric("lpips_vgg", "LPIPS-VGG", "", 4, False, _NETWORK),
         Metric("lpips_squeeze", "LPIPS-Squeeze", "", 4, False, _NETWORK),
-        Metric("vgg_distance", "VGG distance", "", 4, False, _NETWORK),
+        Metric("vgg_distance", "VGG distance", "", 3, False, _NETWORK),
         Metric("niqe", "NIQE", "", 2, False, reference=False),
         Metric("pi", "PI", "", 2, False, frozenset({"ma"}), reference=False),
         Metric("lr_consistency", "LR-PSNR", "dB", 2, True, reference=False),
