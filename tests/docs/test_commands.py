@@ -51,11 +51,9 @@ def commands(page: Path, folder: Path) -> list[list[str]]:
             if words[1] == "train":
                 first = first or words
             if LEFT_OUT in words:
-                words = words[: words.index(LEFT_OUT)]
-                settings = [
-                    pair for pair in pairwise(first) if pair[0] in ("--set", "--batch", "--patch", "--validation")
-                ]
-                words[3:3] = [word for pair in settings for word in pair]
+                words.remove(LEFT_OUT)
+                taken = {"--set"} | {"--batch", "--patch", "--validation"} - set(words)
+                words[3:3] = [word for pair in pairwise(first) if pair[0] in taken for word in pair]
             found.append(words)
     return found
 
