@@ -137,6 +137,10 @@ def join(device: str) -> Iterator[World]:
     if dist.is_initialized():
         yield World(dist.get_rank(), size, chosen)
         return
+    # Imported later, as torch's optimisers do, it keeps the group as its functions' default beyond its end, and gloo's threads
+    # with it, under which the interpreter then goes away: now and then the process was aborted when all was done.
+    from torch.distributed.nn import functional  # noqa: F401
+
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield World(dist.get_rank(), size, chosen)
