@@ -3,10 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
@@ -16,7 +12,6 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_links_of_a_page(page: Path) -> None:
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
     broken = []
@@ -30,11 +25,11 @@ def test_the_links_of_a_page(page: Path) -> None:
     assert broken == []
 
 
-def test_every_figure_is_shown() -> None:
+def test_every_figure_is_shown(root: Path, pages: list[Path]) -> None:
     shown = {
         Path(link).name
-        for page in PAGES
+        for page in pages
         for link in re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     }
-    figures = {file.name for file in (ROOT / "docs" / "figures").iterdir() if file.suffix in (".webp", ".svg", ".png")}
+    figures = {file.name for file in (root / "docs" / "figures").iterdir() if file.suffix in (".webp", ".svg", ".png")}
     assert figures == shown

@@ -12,8 +12,6 @@ from superfine.evaluation import Cache, evaluate, open_methods, open_set
 from superfine.evaluation.table import markdown, number
 from superfine.modelfile import open_model
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 POSITIONS = {"": "fidelity", "photo-0": "photo-fidelity", "photo-1": "photo-texture"}
 """What a method of the tables calls otherwise than the model's card."""
 
@@ -40,8 +38,8 @@ Of bicubic, | no table.
 
 
 @pytest.fixture(scope="module")
-def tables() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("documentation_tables", ROOT / "docs" / "tables.py")
+def tables(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("documentation_tables", root / "docs" / "tables.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -76,7 +74,19 @@ def test_what_was_measured_is_put_into_its_cells(
     assert capsys.readouterr().out == f"{page}\n"
 
 
-def test_the_tables_say_what_the_cards_say(tables: ModuleType) -> None:
+@pytest.fixture(scope="module")
+def said(tables: ModuleType, pages: list[Path]) -> list[tuple[str, str, str, str, str]]:
+    """Method, set, metric, the number, and where it stands, of all that the pages say of bundled models."""
+    return [
+        (cell.method, cell.set, metric, text, f"{page.name}, line {cell.line + 1}")
+        for page in pages
+        for cell in tables.cells(page.read_text(encoding="utf-8"))
+        if cell.method.partition(":")[0] in zoo.catalogue()
+        for metric, text in zip(cell.metrics, cell.text.split(" / "), strict=True)
+    ]
+
+
+def test_the_tables_say_what_the_cards_say(said: list[tuple[str, str, str, str, str]]) -> None:
     """Each PSNR and SSIM of a shipped variant, wherever it stands, is the one that was recorded when it was published."""
     recorded = {}
     for name, folder in zoo.catalogue().items():
@@ -86,25 +96,18 @@ def test_the_tables_say_what_the_cards_say(tables: ModuleType) -> None:
                 for metric in ("psnr_y", "ssim_y"):
                     recorded[name, variant, score["set"], metric] = number(metric, score[metric])
     compared = set()
-    for page in PAGES:
-        for cell in tables.cells(page.read_text(encoding="utf-8")):
-            name, _, position = cell.method.partition(":")
-            for metric, text in zip(cell.metrics, cell.text.split(" / "), strict=True):
-                key = (name, POSITIONS.get(position, position), cell.set, metric)
-                if key in recorded:
-                    assert text == recorded[key], f"{page.name}, line {cell.line + 1}"
-                    compared.add(key)
+    for method, bench, metric, text, place in said:
+        name, _, position = method.partition(":")
+        key = (name, POSITIONS.get(position, position), bench, metric)
+        if key in recorded:
+            assert text == recorded[key], place
+            compared.add(key)
     assert compared == set(recorded)
 
 
-def test_all_tables_have_one_number_for_one_thing(tables: ModuleType) -> None:
-    said: dict[tuple[str, str, str], tuple[str, str]] = {}
-    for page in PAGES:
-        for cell in tables.cells(page.read_text(encoding="utf-8")):
-            if cell.method.partition(":")[0] not in zoo.catalogue():
-                continue
-            for metric, text in zip(cell.metrics, cell.text.split(" / "), strict=True):
-                place = f"{page.name}, line {cell.line + 1}"
-                first, where = said.setdefault((cell.method, cell.set, metric), (text, place))
-                assert text == first, f"{place}: {first} in {where}"
-    assert {metric for _, _, metric in said} >= {"psnr_y", "vgg_distance", "lr_consistency", "niqe"}
+def test_all_tables_have_one_number_for_one_thing(said: list[tuple[str, str, str, str, str]]) -> None:
+    first: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for method, bench, metric, text, place in said:
+        earlier, where = first.setdefault((method, bench, metric), (text, place))
+        assert text == earlier, f"{place}: {earlier} in {where}"
+    assert {metric for _, _, metric in first} >= {"psnr_y", "vgg_distance", "lr_consistency", "niqe"}
