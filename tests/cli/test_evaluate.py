@@ -38,7 +38,7 @@ def test_the_table_and_its_protocol(photos: Path, capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| PSNR-Y / SSIM-Y | photos | more |"
     assert [line.split(" | ")[0] for line in lines[2:4]] == ["| nearest", "| bicubic"]
-    assert lines[-1] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"))
+    assert lines[-1] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"), scale=4)
 
 
 @pytest.mark.parametrize("metrics", [["psnr_rgb,psnr_y"], ["psnr_rgb", "psnr_y"], ["psnr_rgb,", "psnr_y"]])
@@ -47,7 +47,7 @@ def test_metrics_and_protocol_are_chosen(metrics: list[str], photos: Path, capsy
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| PSNR-RGB / PSNR-Y | photos |"
-    assert lines[-1] == PROTOCOLS["srgan2017"].line(("psnr_rgb", "psnr_y"))
+    assert lines[-1] == PROTOCOLS["srgan2017"].line(("psnr_rgb", "psnr_y"), scale=4)
 
 
 def test_the_perceptual_index_stands_beside_the_papers(
@@ -80,6 +80,11 @@ def test_the_perceptual_index_stands_beside_the_papers(
     assert "--ma" in evaluation.command
     values = evaluation.score("bicubic", "Set5").pictures["0"]
     assert values["pi"] == pytest.approx((5 + values["niqe"]) / 2)
+    (tmp_path / "ma.csv").write_text("\n".join(["set,method,picture,ma", *lines, "Set5,bicubix,0,5"]))
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert "| bicubic |" in captured.out
+    assert "ma.csv: has scores of what is not in this evaluation: 0 in Set5 by bicubix; correct" in captured.err
 
 
 def test_a_model_is_called_by_its_own_name(photos: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -98,9 +99,11 @@ def test_the_hash_is_that_of_the_weights(dialled: Path) -> None:
 
 
 def test_an_end_of_the_dial_is_its_variant(dialled: Path) -> None:
-    given = [f"{dialled}:{dial}" for dial in ("0", "fidelity", "0.5", "1", "texture")]
-    variants = [method.variant for method in open_methods(given) if isinstance(method, Network)]
-    assert variants == ["fidelity", "fidelity", None, "texture", "texture"]
+    found = [open_methods([f"{dialled}:{dial}"])[0] for dial in ("0", "fidelity", "0.5", "1", "texture")]
+    assert [cast(Network, method).variant for method in found] == ["fidelity", "fidelity", None, "texture", "texture"]
+    for one, other in (("", ":0"), (":fidelity", ""), (":texture", ":1"), (":0.5", ":0.50")):
+        with pytest.raises(UserError, match=rf"{other}: is .*{one}, which is given already; give each once"):
+            open_methods([f"{dialled}{one}", f"{dialled}{other}"])
 
 
 def test_where_the_dial_stands_is_no_part_of_the_hash(dialled: Path, tmp_path: Path) -> None:

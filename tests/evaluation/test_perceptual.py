@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from superfine.errors import UserError
-from superfine.evaluation.perceptual import read_ma, with_pi
+from superfine.evaluation.perceptual import Ma, read_ma, unused, with_pi
 from superfine.evaluation.score import Evaluation, Score
 from superfine.evaluation.table import markdown
 
@@ -24,6 +24,8 @@ def test_half_of_what_both_lack_of_the_best(tmp_path: Path) -> None:
     assert evaluation.scores[0].metrics == ("psnr_y", "niqe", "pi")
     assert evaluation.scores[0].pictures == {"baby": {"psnr_y": 30.0, "niqe": 4.5, "pi": 3.125}}
     assert "| PSNR-Y / NIQE / PI |" in markdown(evaluation)
+    assert "PI: half of 10 − Ma + NIQE, Ma's scores from ma.csv;" in markdown(evaluation)
+    assert unused(EVALUATION, read_ma(file)) == ["baby in Set5 by theirs", "bird in Set5 by theirs"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_a_file_that_is_no_good_is_told(content: bytes, reason: str, tmp_path: P
 def test_a_picture_without_a_score_is_noted_and_the_others_are_whole() -> None:
     two = {"baby": {"psnr_y": 30.0, "niqe": 4.5}, "bird": {"psnr_y": 20.0, "niqe": 3.0}}
     evaluation = replace(EVALUATION, scores=(replace(SCORE, pictures=two),))
-    (score,) = with_pi(evaluation, {("Set5", "ours", "bird"): 9.0}).scores
+    (score,) = with_pi(evaluation, Ma(Path("ma.csv"), {("Set5", "ours", "bird"): 9.0})).scores
     assert score.pictures == {"bird": {"psnr_y": 20.0, "niqe": 3.0, "pi": 2.0}}
     assert score.failed == ("baby",)
     assert score.notes == {"baby": "no score of Ma's; add a line with it, or leave the method out"}
@@ -59,4 +61,4 @@ def test_a_picture_without_a_score_is_noted_and_the_others_are_whole() -> None:
 
 def test_without_niqe_there_is_no_pi() -> None:
     with pytest.raises(ValueError, match="NIQE, which was not measured"):
-        with_pi(replace(EVALUATION, scores=(replace(SCORE, metrics=("psnr_y",)),)), {})
+        with_pi(replace(EVALUATION, scores=(replace(SCORE, metrics=("psnr_y",)),)), Ma(Path("ma.csv"), {}))

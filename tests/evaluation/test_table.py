@@ -59,7 +59,7 @@ def test_markdown_has_ours_the_differences_and_the_published_rows(usual: Evaluat
 
 def test_markdown_has_its_protocol_and_sources(usual: Evaluation) -> None:
     text = lines(table.markdown(usual))
-    assert PROTOCOLS["standard"].line(("psnr_y", "ssim_y")) in text
+    assert PROTOCOLS["standard"].line(("psnr_y", "ssim_y"), scale=4) in text
     (sources,) = [line for line in text if line.startswith("Published: ")]
     assert "SRCNN, EDSR, RRDB: Wang et al. 2018" in sources
     assert "(M) measured on the same pictures" in sources
@@ -135,7 +135,7 @@ def troubled() -> Evaluation:
 def test_pictures_that_are_missing_show_in_their_cell_and_in_the_notes(troubled: Evaluation) -> None:
     text = lines(table.markdown(troubled))
     assert "| bicubic | 28.00 / .8000 (4 of 5) |" in text
-    assert "| tool_a | 30.00 / .8000 (3 of 5) |" in text
+    assert "| tool_a | 30.00 (2 of 5) / .8000 (3 of 5) |" in text
     assert table.notes(troubled) == [
         "Set5 001 (all methods) not scored: HR/001.png: is damaged",
         "Set5 004 (tool_a) not scored: no\\npicture",
@@ -217,7 +217,7 @@ def test_csv_has_one_mean_on_a_line(usual: Evaluation) -> None:
         "counterpart": "bicubic (M)",
     }
     assert float(first["difference"]) == pytest.approx(0.01)
-    assert first["protocol_line"] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"))
+    assert first["protocol_line"] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"), scale=4)
     (edsr,) = [e for e in entries if e["method"] == "EDSR" and e["metric"] == "ssim_y"]
     assert edsr["kind"] == "published"
     assert edsr["mean"] == "0.8968"
@@ -227,14 +227,27 @@ def test_csv_has_one_mean_on_a_line(usual: Evaluation) -> None:
 
 def test_json_has_protocol_rows_and_notes(troubled: Evaluation) -> None:
     data = json.loads(table.json(troubled))
-    assert data["protocol"] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"))
+    assert data["protocol"] == PROTOCOLS["standard"].line(("psnr_y", "ssim_y"), scale=4)
     assert data["rows"] == table.records(troubled)
     assert data["notes"] == table.notes(troubled)
 
 
 def test_records_tell_how_many_pictures_were_scored(troubled: Evaluation) -> None:
     found = [(record["method"], record["pictures"], record["failed"]) for record in table.records(troubled)]
-    assert found == [("bicubic", 4, 1)] * 2 + [("tool_a", 3, 2)] * 2
+    assert found == [("bicubic", 4, 1)] * 2 + [("tool_a", 2, 2), ("tool_a", 3, 2)]
+
+
+def test_a_mean_without_infinite_values_is_not_compared() -> None:
+    """The better method sees no error in one picture, so that its mean is of the harder ones alone."""
+    better, worse = score("better", "Set5", 5, 24.0, 0.9), score("worse", "Set5", 5, 27.0, 0.8)
+    better.pictures["000"]["psnr_y"] = math.inf
+    found = evaluation(better, worse, better="bicubic")
+    assert "| better | 24.00 (4 of 5) / .9000 |" in lines(table.markdown(found))
+    assert r"better & 24.00 & \textbf{.9000} \\" in table.latex(found)
+    assert r"worse & 27.00 & .8000 \\" in table.latex(found)
+    first, second = [entry for entry in table.records(found) if entry["method"] == "better"]
+    assert (first["pictures"], first["difference"], first["counterpart"] is None) == (4, None, False)
+    assert (second["pictures"], second["difference"]) == (5, 0.0898)
 
 
 def test_an_infinite_mean_is_no_number() -> None:
@@ -245,7 +258,7 @@ def test_an_infinite_mean_is_no_number() -> None:
 def test_the_protocol_names_the_model_of_niqe() -> None:
     niqe = Score("tool", "mine", 4, "standard", ("niqe",), {"a": {"niqe": 3.5}})
     given = dataclasses.replace(evaluation(niqe), weights={"niqe": "models/theirs.mat"})
-    assert "model of pristine pictures: theirs.mat" in table.markdown(given)
+    assert "model of pristine pictures theirs.mat" in table.markdown(given)
     assert "superfine's own" in table.markdown(evaluation(niqe))
 
 

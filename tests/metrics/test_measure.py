@@ -220,19 +220,22 @@ def test_every_metric_is_described_and_can_be_measured(enlarged: tuple[Pixels, P
 
 def test_the_lines_of_the_protocols() -> None:
     standard, srgan = PROTOCOLS["standard"], PROTOCOLS["srgan2017"]
-    assert standard.line(["psnr_y", "ssim_y"]) == (
-        "Protocol standard: 8-bit pictures without a border as wide as the scale; Y of BT.601 in limited range, rounded to "
+    assert standard.line(["psnr_y", "ssim_y"], scale=3) == (
+        "Protocol standard, ×3: 8-bit pictures without a border of 3 pixels; Y of BT.601 in limited range, rounded to "
         "whole levels, grey pictures on their raw levels; SSIM with an 11×11 Gaussian window of σ 1.5, where it fits; "
         "means over the pictures."
     )
-    assert "a border of 4 pixels; Y of BT.601 in limited range, not rounded" in srgan.line(["psnr_y"])
-    assert "SSIM" not in srgan.line(["psnr_y"])
-    assert "SSIM as in the Daala project" in srgan.line(["ssim_y"])
-    assert "BT.601" not in standard.line(["psnr_rgb", "lpips_alex"])
-    assert "LPIPS-Alex: version 0.1" in standard.line(["lpips_alex"])
-    assert "superfine's own, whose values do not compare" in standard.line(["niqe"])
-    line = standard.line(["niqe"], weights={"niqe": Path("a/modelparameters.mat")})
-    assert "model of pristine pictures: modelparameters.mat;" in line
+    assert "a border of 4 pixels; Y of BT.601 in limited range, not rounded" in srgan.line(["psnr_y"], scale=4)
+    assert "SSIM" not in srgan.line(["psnr_y"], scale=4)
+    assert "SSIM as in the Daala project" in srgan.line(["ssim_y"], scale=4)
+    assert "BT.601" not in standard.line(["psnr_rgb", "lpips_alex"], scale=4)
+    assert "LPIPS-Alex: version 0.1 on RGB, 0 for equal pictures; means" in standard.line(["lpips_alex"], scale=4)
+    assert "superfine's own model of pristine pictures, whose values" in standard.line(["niqe"], scale=4)
+    files = {"niqe": Path("a/modelparameters.mat"), "vgg_distance": Path("vgg19.safetensors"), "pi": Path("b/ma.csv")}
+    line = standard.line(["niqe", "vgg_distance", "pi"], scale=4, weights=files)
+    assert "96×96 blocks, model of pristine pictures modelparameters.mat;" in line
+    assert "before their activation, weights vgg19.safetensors;" in line
+    assert "PI: half of 10 − Ma + NIQE, Ma's scores from ma.csv;" in line
     assert (standard.crop(3), srgan.crop(4)) == (3, 4)
 
 

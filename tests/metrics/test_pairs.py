@@ -62,11 +62,13 @@ def test_problems_are_those_of_single_pictures(tmp_path: Path, write_noise: Writ
         write_noise(low / f"{name}.png", 4, 5, 2)
     write_noise(low / "size.png", 5, 5, 2)
     write_noise(low / "mode.png", 4, 5, 2, channels=1)
+    for suffix in ("png", "tiff"):
+        write_noise(low / f"twins.{suffix}", 4, 5, 2)
     (high / "cut.png").write_bytes((high / "cut.png").read_bytes()[:200])
 
     found = problems(tmp_path)
 
-    assert sorted(found) == ["alone", "cut", "mode", "orphan", "size", "two"]
+    assert sorted(found) == ["alone", "cut", "mode", "orphan", "size", "twins.png", "twins.tiff", "two"]
     assert "alone.png: has no twin" in found["alone"]
     assert "damaged or cut short" in found["cut"]
     assert "mode.png: is grey, its original in colour" in found["mode"]

@@ -59,7 +59,7 @@ def evaluate(
     scale
         Where no model says it: how many times as large the originals are.
     device
-        auto, cpu, torch, cuda, mps.
+        auto, cpu, torch, torch:cpu, cuda, mps.
     jobs
         Pictures that are worked on side by side; twice as many as there are cores.
     record
@@ -70,14 +70,14 @@ def evaluate(
     from superfine.evaluation import Cache, cache_folder, common_scale, open_methods, open_sets
     from superfine.evaluation import evaluate as run
     from superfine.evaluation.figures.crops import check_crops, parse_crops
-    from superfine.evaluation.perceptual import read_ma, with_pi
+    from superfine.evaluation.perceptual import read_ma, unused, with_pi
     from superfine.evaluation.table import markdown
 
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: must be 1 or more")
     names = [name.strip() for text in metrics for name in text.split(",") if name.strip()]
     naturalness = None if ma is None else read_ma(ma)
-    if naturalness is not None and "niqe" not in names:
+    if naturalness and "niqe" not in names:
         names.append("niqe")
     methods = open_methods(models, device=device)
     if record:
@@ -92,6 +92,7 @@ def evaluate(
     check_crops(parts, benches)
     if parts and out is None:
         raise UserError("--crops: are for the comparison sheets, which -o FOLDER makes; add it, or leave them out")
+    unwritten: list[str] = []
     with bar("evaluate", "pictures") as progress:
         evaluation = run(
             methods,
@@ -104,18 +105,25 @@ def evaluate(
             known=Cache(cache_folder(), say),
             jobs=jobs,
             progress=progress,
+            say=unwritten.append,
             command=_command(models, sets, names, protocol, weights, ma, out, crops, scale, device),
         )
-    if naturalness is not None:
+    strays = unused(evaluation, naturalness) if naturalness else []
+    if naturalness:
         evaluation = with_pi(evaluation, naturalness)
     print(markdown(evaluation), end="")
     failed = sum(len(score.failed) for score in evaluation.scores)
     if failed:
         say(f"{failed} of the results could not be scored; the table's notes tell which and why")
+    if strays:
+        few = ", ".join(strays[:3]) + (f" and {len(strays) - 3} more" if len(strays) > 3 else "")
+        say(f"{ma}: has scores of what is not in this evaluation: {few}; correct these lines, or remove them")
+    for text in unwritten:
+        say(text)
     complete = out is None or _write(evaluation, out, parts)
     if record:
         _record(evaluation, methods)
-    return int(bool(failed) or not complete)
+    return int(bool(failed or strays or unwritten) or not complete)
 
 
 def _named_file(text: str) -> tuple[str, Path]:

@@ -1,11 +1,14 @@
 """Scores of methods on sets: what is known is looked up; the rest is computed, measured and kept, pictures side by side."""
 
 import math
+import os
 import platform
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache as cached
 from functools import partial
@@ -50,6 +53,7 @@ def evaluate(
     known: Cache | None = None,
     jobs: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = warnings.warn,
     command: str = "",
 ) -> Evaluation:
     """Score every method on every set.
@@ -76,6 +80,8 @@ def evaluate(
         Pictures that are worked on side by side; twice as many as there are cores if left out.
     progress
         Called with the pictures that are done, of all methods, and with all.
+    say
+        Called if pictures could not be written to ``out``, with how many and why; they are scored all the same.
     command
         What was typed, for the record.
 
@@ -83,7 +89,7 @@ def evaluate(
     ------
     UserError
         Unknown metric or protocol; a package or weights that a metric needs are missing; a device that this
-        machine lacks; sets of another scale than a model's.
+        machine lacks; sets of another scale than a model's; ``out`` is closed to this user, or the disk for all.
     """
     ruler = Ruler(metrics, protocol, weights, device)
     for method in methods:
@@ -105,7 +111,10 @@ def evaluate(
     with ThreadPoolExecutor(jobs, "evaluate") as pool:
         run = _Run(blank, ruler, known, out is not None, pool, jobs)
         run.progress = lambda done: progress(done, total)
+        run.progress(0)
         try:
+            if ruler.needs_networks and any(run.lacks(method, bench) for method in methods for bench in sets):
+                run.try_networks()  # before hours of other work
             if out is not None:
                 for bench in sets:
                     deque(pool.map(partial(run.keep_original, bench), bench.items), maxlen=0)
@@ -117,6 +126,8 @@ def evaluate(
             run.stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise  # and what is enlarged is still measured and kept
+    if run.unwritten:
+        say(f"{len(run.unwritten)} of the pictures could not be written: {run.unwritten[0]}")
     return replace(blank, scores=tuple(scores), hashes=hashes)
 
 
@@ -132,11 +143,13 @@ def _check_apart(folder: Path, methods: Sequence[Method], sets: Sequence[Benchma
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder where missing; a UserError where that cannot be."""
+    """Make a folder where missing; a UserError where that cannot be, or nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; give another folder") from None
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder}: cannot be written to; check its permissions, or give another folder")
 
 
 class _Run:
@@ -152,6 +165,7 @@ class _Run:
         self.pixels = cached(_pixels)
         self.progress: Callable[[int], None] = lambda done: None
         self.done = 0
+        self.unwritten: list[str] = []
 
     def method(self, method: Method, sets: Sequence[BenchmarkSet]) -> tuple[str, list[Score]]:
         """The hash of a method, and its scores. Its network is loaded when first needed, and let go at the end."""
@@ -193,16 +207,7 @@ class _Run:
     def _picture(self, method: Method, bench: BenchmarkSet, item: Item, producer: Producer) -> Entry | str:
         """What is known of a picture, or found out; or why it has no score. It is decoded only where something is missing."""
         try:
-            hr, lr = bench.fingerprint(item)
-            name = key(
-                method=method.fingerprint(bench, item),
-                hr=hr,
-                lr=lr,
-                scale=bench.scale,
-                protocol=self.ruler.protocol,
-                code=code_version(),
-            )
-            entry = self.cache.read(name) or Entry()
+            name, entry = self._known(method, bench, item)
             if not self.ruler.missing(entry) and self._is_kept(method.name, bench, item, entry):
                 return entry
         except UserError as error:
@@ -219,6 +224,27 @@ class _Run:
                 return self._finish(method, bench, item, pair, name, entry, result)
         except UserError as error:
             return str(error)
+
+    def lacks(self, method: Method, bench: BenchmarkSet) -> bool:
+        """Whether a picture has yet to be measured; what is wrong with one is told with the scores."""
+        for item in bench.items:
+            with suppress(UserError):
+                if self.ruler.missing(self._known(method, bench, item)[1]):
+                    return True
+        return False
+
+    def _known(self, method: Method, bench: BenchmarkSet, item: Item) -> tuple[str, Entry]:
+        """What the cache has of a picture, and its key there."""
+        hr, lr = bench.fingerprint(item)
+        name = key(
+            method=method.fingerprint(bench, item),
+            hr=hr,
+            lr=lr,
+            scale=bench.scale,
+            protocol=self.ruler.protocol,
+            code=code_version(),
+        )
+        return name, self.cache.read(name) or Entry()
 
     def _go_on(self) -> None:
         """Begin nothing more once the evaluation is stopped."""
@@ -240,12 +266,7 @@ class _Run:
             values = self.ruler.measure(entry, result.pixels, pair, scale=bench.scale)
             entry = replace(entry, values=entry.values | values, note=result.note)
         if self.keep:
-            try:
-                entry = replace(entry, png=self._write(bench, method.name, item, result.pixels, pair.grey))
-            except UserError:
-                # The disk is full, but what is measured need not be lost.
-                self.cache.write(name, replace(entry, png=""))
-                raise
+            entry = replace(entry, png=self._write(bench, method.name, item, result.pixels, pair.grey))
         self.cache.write(name, entry)
         return entry
 
@@ -275,10 +296,15 @@ class _Run:
         return bool(entry.png) and file.is_file() and sha256(file) == entry.png
 
     def _write(self, bench: BenchmarkSet, method: str, item: Item, pixels: NDArray[Any], grey: bool) -> str:
+        """The SHA-256 of the PNG; nothing if it cannot be written, as what is measured need not be lost with it."""
         file = self.evaluation.picture(bench.name, method, item.name)
-        make_folder(file.parent)
-        write(Picture(in_unit(pixels) if pixels.dtype == np.uint8 else pixels, grey=grey), file)
-        return sha256(file)
+        try:
+            make_folder(file.parent)
+            write(Picture(in_unit(pixels) if pixels.dtype == np.uint8 else pixels, grey=grey), file)
+            return sha256(file)
+        except UserError as error:
+            self.unwritten.append(str(error))
+            return ""
 
     def _seconds_per_megapixel(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce]) -> float | None:
         """Of the set's picture of middling size: the faster of two runs after a first one, while nothing else runs here."""

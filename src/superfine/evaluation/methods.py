@@ -125,9 +125,14 @@ class Network:
         return self.folder.card.scale
 
     @property
+    def place(self) -> tuple[str, str, float]:
+        """Between which two variants the dial stands, and how far from the first."""
+        return mixture(self.dial, self.folder.card.variants, str(self.folder.path))
+
+    @property
     def variant(self) -> str | None:
         """The variant that the dial points at; None for a mixture."""
-        start, end, _ = mixture(self.dial, self.folder.card.variants, str(self.folder.path))
+        start, end, _ = self.place
         return start if start == end else None
 
     @property
@@ -200,7 +205,7 @@ class ReadyMade:
         if picture.pixels.shape != pair.hr.shape:
             tall, wide = pair.hr.shape[:2]
             uncropped = 0 <= height - tall < bench.scale and 0 <= width - wide < bench.scale
-            way_out = "crop it to that" if uncropped else f"make it {bench.scale} times as large"
+            way_out = "crop it to that" if uncropped else f"make it {bench.scale} times as large as its input"
             raise UserError(f"{file}: is {width}×{height}, its original {wide}×{tall}; {way_out}")
         if pair.grey and has_colours(picture.pixels):
             return Result(picture.pixels, "in colour, its original is grey: scored on the mean of its channels")
@@ -252,8 +257,8 @@ def open_methods(given: Sequence[str], *, device: str = "auto") -> tuple[Method,
             if owners.setdefault(method.folder.card.name, path) != path:
                 # Another model's dial is no part of this one's curve.
                 method = _renamed(method, text)
-            elif any(_same(method, other) for other in methods):
-                raise UserError(f"{text}: is {method.name}, which is given already; give each once")
+            elif same := next((other for other in methods if _same(method, other)), None):
+                raise UserError(f"{text}: is {same.name}, which is given already; give each once")
         if folder_name(method.name).casefold() in taken:
             # Two folders may hold models, or pictures, of one name.
             method = _renamed(method, text)
@@ -320,7 +325,8 @@ def _same(one: Method, other: Method) -> bool:
     return (
         isinstance(one, Network)
         and isinstance(other, Network)
-        and (one.folder.path.resolve(), one.dial) == (other.folder.path.resolve(), other.dial)
+        and one.folder.path.resolve() == other.folder.path.resolve()
+        and one.place == other.place
     )
 
 

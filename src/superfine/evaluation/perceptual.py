@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from superfine.errors import UserError
@@ -12,8 +12,13 @@ from superfine.metrics import perceptual_index
 
 COLUMNS = ("set", "method", "picture", "ma")
 
-Ma = Mapping[tuple[str, str, str], float]
-"""By set, method and picture, as an evaluation calls them: the score of Ma et al. 2017, 0 to 10."""
+
+@dataclass(frozen=True)
+class Ma:
+    """The scores of Ma et al. 2017, 0 to 10, by set, method and picture, as an evaluation calls them; and where they stand."""
+
+    file: Path
+    scores: Mapping[tuple[str, str, str], float]
 
 
 def read_ma(file: Path) -> Ma:
@@ -46,7 +51,7 @@ def read_ma(file: Path) -> Ma:
         raise UserError(f"{file}: cannot be read: {error.strerror}; check the file and its permissions") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: is no CSV file in UTF-8 ({error}); write it anew") from None
-    return found
+    return Ma(file, found)
 
 
 def with_pi(evaluation: Evaluation, ma: Ma) -> Evaluation:
@@ -59,10 +64,19 @@ def with_pi(evaluation: Evaluation, ma: Ma) -> Evaluation:
     ValueError
         NIQE was not measured.
     """
-    return replace(evaluation, scores=tuple(_with_pi(score, ma) for score in evaluation.scores))
+    scores = tuple(_with_pi(score, ma.scores) for score in evaluation.scores)
+    return replace(evaluation, scores=scores, weights=evaluation.weights | {"pi": str(ma.file)})
 
 
-def _with_pi(score: Score, ma: Ma) -> Score:
+def unused(evaluation: Evaluation, ma: Ma) -> list[str]:
+    """The lines of ``ma`` that are of no picture of the evaluation, such as ``baby in Set5 by compact``: perhaps misspelt."""
+    known = {
+        (score.set, score.method, name) for score in evaluation.scores for name in (*score.pictures, *score.failed)
+    }
+    return [_called(place) for place in ma.scores if place not in known]
+
+
+def _with_pi(score: Score, ma: Mapping[tuple[str, str, str], float]) -> Score:
     if "niqe" not in score.metrics:
         raise ValueError("PI is made of NIQE, which was not measured")
     pictures = {}

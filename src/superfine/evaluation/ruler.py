@@ -67,6 +67,11 @@ class Ruler:
             name: f"{name} {_hash(self.weights[name])}" if name in self.weights else name for name in metrics
         }
 
+    @property
+    def needs_networks(self) -> bool:
+        """Whether a metric loads weights or a model that may be missing."""
+        return "niqe" in self.weights or any(METRICS[name].needs for name in self.metrics)
+
     def missing(self, entry: Entry) -> list[str]:
         """The metrics that an entry of the cache lacks."""
         return [name for name in self.metrics if self._kept_as[name] not in entry.values]

@@ -66,11 +66,21 @@ class Score:
         """
         if metric not in self.metrics:
             raise ValueError(f"{metric!r} was not measured, only {', '.join(self.metrics)}")
+        values = self._in_the_mean(metric)
+        return math.fsum(values) / len(values) if values else math.nan
+
+    def counted(self, metric: str) -> tuple[int, int]:
+        """Of how many pictures :meth:`mean` is, of how many; means of other pictures do not compare."""
+        return len(self._in_the_mean(metric)), len(self.pictures) + len(self.failed)
+
+    def whole(self, metric: str) -> bool:
+        """Whether :meth:`mean` is of all pictures."""
+        counted, of = self.counted(metric)
+        return counted == of
+
+    def _in_the_mean(self, metric: str) -> list[float]:
         values = [picture[metric] for picture in self.pictures.values()]
-        finite = [value for value in values if math.isfinite(value)]
-        if not finite:
-            return values[0] if values else math.nan
-        return math.fsum(finite) / len(finite)
+        return [value for value in values if math.isfinite(value)] or values
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ class Evaluation:
         Of each method that has one, the name by which published rows are found: the interpolation, the recipe a model
         was trained with.
     weights
-        Of each metric that took its weights or model from a file that was named: this file.
+        Of each metric that took its weights, its model or (PI) Ma's scores from a file that was named: this file.
     """
 
     scores: tuple[Score, ...]

@@ -22,14 +22,14 @@ Cells = Mapping[str, Mapping[str, float]]
 class Row:
     """A line of the table: ours, the difference to its published counterpart, or a published one.
 
-    ``scored`` has, of each set where pictures are missing, how many of how many were scored. ``flag`` is that of
-    :class:`superfine.evaluation.published.Published`, which the name ends in.
+    ``missing`` has, of each set and metric whose mean is not of all pictures, of how many of how many it is. ``flag`` is that
+    of :class:`superfine.evaluation.published.Published`, which the name ends in.
     """
 
     kind: Literal["ours", "difference", "published"]
     name: str
     cells: Cells
-    scored: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    missing: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     flag: str = ""
 
 
@@ -73,7 +73,8 @@ def latex(evaluation: Evaluation) -> str:
     """A ``table`` for the package booktabs, with one column for each set and metric; the best of ours is bold."""
     metrics, sets = _metrics(evaluation), evaluation.sets
     columns = [(set, metric) for set in sets for metric in metrics]
-    best = _best(evaluation)
+    table = rows(evaluation)
+    top = {(set, metric): best(table, set, metric) for set, metric in columns}
     heads = [rf"\multicolumn{{{len(metrics)}}}{{c}}{{{_tex(set)}}}" for set in sets]
     spans = [(2 + i * len(metrics), 1 + (i + 1) * len(metrics)) for i in range(len(sets))]
     lines = [
@@ -88,14 +89,13 @@ def latex(evaluation: Evaluation) -> str:
         rf"    & {' & '.join(_tex(METRICS[metric].label) for _, metric in columns)} \\",
         r"    \midrule",
     ]
-    table = rows(evaluation)
     for i, row in enumerate(table):
         if row.kind == "published" and i and table[i - 1].kind != "published":
             lines.append(r"    \midrule")
         cells = []
         for set, metric in columns:
             text = _tex(number(metric, row.cells.get(set, {}).get(metric, math.nan), signed=row.kind == "difference"))
-            cells.append(rf"\textbf{{{text}}}" if row.kind == "ours" and (row.name, set, metric) in best else text)
+            cells.append(rf"\textbf{{{text}}}" if row in top[set, metric] else text)
         name = rf"\emph{{{_tex(row.name)}}}" if row.kind == "difference" else _tex(row.name)
         lines.append(rf"    {name} & {' & '.join(cells)} \\")
     lines += [r"    \bottomrule", r"  \end{tabular}"]
@@ -121,10 +121,10 @@ def records(evaluation: Evaluation) -> list[dict[str, Any]]:
                     "protocol": score.protocol,
                     "metric": metric,
                     "mean": round(mean, 6) if math.isfinite(mean) else None,
-                    "pictures": len(score.pictures),
+                    "pictures": score.counted(metric)[0],
                     "failed": len(score.failed),
                     "counterpart": row.label if row and printed is not None else None,
-                    "difference": _difference(metric, mean, printed),
+                    "difference": _difference(score, metric, printed),
                     "source": None,
                 }
             )
@@ -178,7 +178,9 @@ def notes(evaluation: Evaluation) -> list[str]:
 def protocol_line(evaluation: Evaluation) -> str:
     """The protocol of the numbers, in one sentence."""
     weights = {metric: Path(file) for metric, file in evaluation.weights.items()}
-    return PROTOCOLS[evaluation.scores[0].protocol].line(_metrics(evaluation), weights=weights)
+    return PROTOCOLS[evaluation.scores[0].protocol].line(
+        _metrics(evaluation), scale=evaluation.scores[0].scale, weights=weights
+    )
 
 
 def sources(evaluation: Evaluation) -> str:
@@ -210,8 +212,13 @@ def number(metric: str, value: float, *, signed: bool = False) -> str:
 
 def _ours(method: str, scores: Sequence[Score]) -> Row:
     cells = {score.set: {metric: score.mean(metric) for metric in score.metrics} for score in scores}
-    counts = {score.set: (len(score.pictures), len(score.pictures) + len(score.failed)) for score in scores}
-    return Row("ours", method, cells, {set: count for set, count in counts.items() if count[0] < count[1]})
+    missing = {
+        (score.set, metric): score.counted(metric)
+        for score in scores
+        for metric in score.metrics
+        if not score.whole(metric)
+    }
+    return Row("ours", method, cells, missing)
 
 
 def _counterpart(evaluation: Evaluation, method: str) -> Published | None:
@@ -234,15 +241,16 @@ def _differences(evaluation: Evaluation, scores: Sequence[Score], row: Published
     cells: dict[str, dict[str, float]] = {}
     for score in filter(_comparable, scores):
         printed = _printed(evaluation, row, score.set)
-        found = {m: _difference(m, score.mean(m), printed.get(m)) for m in score.metrics}
+        found = {m: _difference(score, m, printed.get(m)) for m in score.metrics}
         if kept := {metric: value for metric, value in found.items() if value is not None}:
             cells[score.set] = kept
     return cells
 
 
-def _difference(metric: str, mean: float, printed: float | None) -> float | None:
-    """Ours less what is printed, to the digits that are printed."""
-    if printed is None or not math.isfinite(mean):
+def _difference(score: Score, metric: str, printed: float | None) -> float | None:
+    """Ours, of all pictures, less what is printed, to the digits that are printed."""
+    mean = score.mean(metric)
+    if printed is None or not math.isfinite(mean) or not score.whole(metric):
         return None
     decimals = METRICS[metric].decimals
     return round(round(mean, decimals) - printed, decimals)
@@ -265,21 +273,18 @@ def _published(evaluation: Evaluation) -> Iterator[tuple[Published, Cells]]:
             yield row, cells
 
 
-def _best(evaluation: Evaluation) -> set[tuple[str, str, str]]:
-    """Of each set and metric the methods with the best number as printed, where there are several to choose from.
+def best(table: Sequence[Row], set: str, metric: str) -> list[Row]:
+    """Those of our rows with the best number as printed, where there are several to choose from.
 
     A mean of which pictures are missing is that of other pictures, and is not compared.
     """
-    found = set()
-    for name in evaluation.sets:
-        scores = [score for score in evaluation.scores if score.set == name and not score.failed]
-        for metric in _metrics(evaluation):
-            about = METRICS[metric]
-            means = {score.method: round(score.mean(metric), about.decimals) for score in scores}
-            if len(known := [mean for mean in means.values() if not math.isnan(mean)]) > 1:
-                top = max(known) if about.higher_is_better else min(known)
-                found |= {(method, name, metric) for method, mean in means.items() if mean == top}
-    return found
+    ours = [row for row in table if row.kind == "ours" and (set, metric) not in row.missing]
+    known = [row for row in ours if not math.isnan(row.cells.get(set, {}).get(metric, math.nan))]
+    if len(known) < 2:
+        return []
+    choose = max if METRICS[metric].higher_is_better else min
+    top = number(metric, choose(row.cells[set][metric] for row in known))
+    return [row for row in known if number(metric, row.cells[set][metric]) == top]
 
 
 def _metrics(evaluation: Evaluation) -> tuple[str, ...]:
@@ -290,16 +295,27 @@ def _joined(row: Row, set: str, metrics: Sequence[str]) -> str:
     values = row.cells.get(set, {})
     texts = [number(metric, values.get(metric, math.nan), signed=row.kind == "difference") for metric in metrics]
     text = "–" if all(text == "–" for text in texts) else " / ".join(texts)
-    return f"{text} ({row.scored[set][0]} of {row.scored[set][1]})" if set in row.scored else text
+    counts = [_count(row, set, metric) for metric in metrics]
+    if len({*counts}) == 1:
+        return text + counts[0]
+    return " / ".join(text + count for text, count in zip(texts, counts, strict=True))
+
+
+def _count(row: Row, set: str, metric: str) -> str:
+    """Such as `` (4 of 5)``; nothing where no picture is missing."""
+    return " ({} of {})".format(*row.missing[set, metric]) if (set, metric) in row.missing else ""
 
 
 def _cell(text: str) -> str:
     return _marked(_plain(text)).replace("|", "\\|")
 
 
+_MARKS = re.compile(r"[\\`*~<]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[])|&(?=#?\w+;)")
+
+
 def _marked(text: str) -> str:
-    """With a backslash before what Markdown would read as a mark or as HTML."""
-    return re.sub(r"[\\`*<]", r"\\\g<0>", text)
+    """With a backslash before what Markdown would read as a mark, a link or HTML; ``_`` inside a word is none."""
+    return _MARKS.sub(r"\\\g<0>", text)
 
 
 def _plain(text: str) -> str:

@@ -109,8 +109,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, bytes | None]]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check the file and its permissions") from error
     except pyvips.Error as error:
-        cause = next((" ".join(line.split()) for line in error.detail.splitlines() if line.strip()), "no reason given")
-        raise UserError(f"{path}: is damaged or cut short ({cause}); get the file again") from error
+        # libvips' own words are not told: all threads share them, so they may be about another file.
+        raise UserError(f"{path}: is damaged or cut short; get the file again") from error
 
 
 def _loader(file: FileIO, path: Path) -> str:

@@ -126,8 +126,15 @@ def find_pairs(folder: Path, scale: int) -> tuple[Item, ...]:
         return tuple(Item(name, file, None, _unreadable(file)) for name, file in originals.items())
     twins, others = matched(given, originals)
     items = [_item(name, file, twins[name], low or folder) for name, file in originals.items()]
+    stems = [file.stem for file in others]
     orphans = [
-        Item(file.stem, None, file, f"{file}: has no original in {high}; add it, or remove this") for file in others
+        Item(
+            file.stem if stems.count(file.stem) == 1 else file.name,
+            None,
+            file,
+            f"{file}: has no original in {high}; add it, or remove this",
+        )
+        for file in others
     ]
     return tuple(sorted([*items, *orphans], key=lambda item: item.name))
 

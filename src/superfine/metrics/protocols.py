@@ -29,18 +29,29 @@ class Protocol:
         """Pixels that are removed on each side of a picture enlarged ``scale`` times."""
         return scale if self.border is None else self.border
 
-    def line(self, metrics: Sequence[str], *, weights: Mapping[str, Path] | None = None) -> str:
-        """The protocol of ``metrics`` in one sentence, to be printed beside their numbers; ``weights`` as for ``measure``."""
-        border = "as wide as the scale" if self.border is None else f"of {self.border} pixels"
-        parts = [f"Protocol {self.name}: 8-bit pictures without a border {border}"]
+    def line(self, metrics: Sequence[str], *, scale: int, weights: Mapping[str, Path] | None = None) -> str:
+        """The protocol of ``metrics`` in one sentence, to be printed beside their numbers.
+
+        Parameters
+        ----------
+        metrics : keys of :data:`superfine.metrics.METRICS`.
+        scale : how many times the pictures were enlarged.
+        weights : by metric, the file that its weights or model were taken from, where one was given, see
+            :func:`superfine.metrics.measure`; of ``pi`` that of Ma's scores.
+        """
+        parts = [f"Protocol {self.name}, ×{scale}: 8-bit pictures without a border of {self.crop(scale)} pixels"]
         if any(name.endswith("_y") or name == "niqe" for name in metrics):
             rounding = "rounded to whole levels" if self.rounded_luma else "not rounded"
             parts.append(f"Y of BT.601 in limited range, {rounding}, grey pictures on their raw levels")
         if "ssim_y" in metrics:
             parts.append(_SSIM[self.ssim])
-        given = weights or {}
-        details = {"niqe": _NIQE.format(given["niqe"].name if "niqe" in given else _OWN), **_DETAILS}
-        parts += [f"{METRICS[name].label}: {details[name]}" for name in metrics if name in details]
+        for name in metrics:
+            details = [_DETAILS[name]] if name in _DETAILS else []
+            if file := (weights or {}).get(name):
+                details.append(f"{_GIVEN.get(name, 'weights')} {file.name}")
+            elif name == "niqe":
+                details.append(_OWN)
+            parts += [f"{METRICS[name].label}: {', '.join(details)}"] if details else []
         return "; ".join([*parts, "means over the pictures"]) + "."
 
 
@@ -49,8 +60,9 @@ _SSIM = {
     "daala": "SSIM as in the Daala project, with a Gaussian window of σ = 1.5 · height/256, normalised at the edges",
 }
 
-_NIQE = "Y rounded, 96×96 blocks, model of pristine pictures: {}"
-_OWN = "superfine's own, whose values do not compare with the original model's"
+_OWN = "superfine's own model of pristine pictures, whose values do not compare with the original model's"
+_GIVEN = {"niqe": "model of pristine pictures", "pi": "Ma's scores from"}
+"""What a file holds that was given for a metric, where it is not weights."""
 _LPIPS = "version 0.1 on RGB, 0 for equal pictures"
 
 _DETAILS = {
@@ -59,6 +71,8 @@ _DETAILS = {
     "lpips_vgg": _LPIPS,
     "lpips_squeeze": _LPIPS,
     "vgg_distance": "L1 distance of unit-length VGG19 features conv3_1 before their activation",
+    "niqe": "Y rounded, 96×96 blocks",
+    "pi": "half of 10 − Ma + NIQE",
     "lr_consistency": "RGB, of the result made small by MATLAB's bicubic, against the low-resolution picture, to its border",
 }
 

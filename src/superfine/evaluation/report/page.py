@@ -97,8 +97,9 @@ def _results(evaluation: Evaluation) -> str:
 def _protocol(evaluation: Evaluation) -> str:
     """Its sentence; more than one where scores were put together from several evaluations."""
     weights = {metric: Path(file) for metric, file in evaluation.weights.items()}
-    kinds = dict.fromkeys((score.protocol, score.metrics) for score in evaluation.scores)
-    return "<br>".join(text(PROTOCOLS[protocol].line(metrics, weights=weights)) for protocol, metrics in kinds)
+    kinds = dict.fromkeys((score.protocol, score.metrics, score.scale) for score in evaluation.scores)
+    lines = (PROTOCOLS[name].line(metrics, scale=scale, weights=weights) for name, metrics, scale in kinds)
+    return "<br>".join(map(text, lines))
 
 
 def _set(evaluation: Evaluation, set: str, index: int, shown: Shown) -> str:

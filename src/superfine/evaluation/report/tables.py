@@ -8,7 +8,7 @@ from itertools import groupby, zip_longest
 from superfine.evaluation.figures.choice import axis_label, measured
 from superfine.evaluation.report.text import text
 from superfine.evaluation.score import Evaluation, Score
-from superfine.evaluation.table import Row, number, rows
+from superfine.evaluation.table import Row, best, number, rows
 from superfine.metrics import METRICS
 
 
@@ -40,8 +40,7 @@ def means(evaluation: Evaluation) -> str:
         columns += [Column(METRICS[m].label, falling=METRICS[m].higher_is_better, group=set) for m in metrics]
         columns += [Column("s/megapixel", group=set)] if timed else []
     table = rows(evaluation)
-    ours = [row for row in table if row.kind == "ours"]
-    best = {(set, metric): _best(ours, set, metric) for set in evaluation.sets for metric in metrics}
+    top = {(set, metric): best(table, set, metric) for set in evaluation.sets for metric in metrics}
     lines = []
     for row, following in zip_longest(table, table[1:]):
         if row.kind == "difference":
@@ -49,7 +48,7 @@ def means(evaluation: Evaluation) -> str:
         difference = following if following and following.kind == "difference" else None
         cells = [_name(row.name)]
         for set in evaluation.sets:
-            cells += [_mean(row, difference, set, metric, best[set, metric]) for metric in metrics]
+            cells += [_mean(row, difference, set, metric, row in top[set, metric]) for metric in metrics]
             cells += [_seconds(evaluation, row, set)] if timed else []
         lines.append((row.kind, cells))
     return _table(f"Means over the pictures, ×{evaluation.scores[0].scale}", columns, lines)
@@ -116,25 +115,14 @@ def _name(name: str) -> Cell:
     return Cell(text(name), name)
 
 
-def _best(ours: Sequence[Row], set: str, metric: str) -> float:
-    """The best mean, where there are several to choose from; one of which pictures are missing is not compared."""
-    whole = [row for row in ours if set not in row.scored]
-    found = [mean for row in whole if not math.isnan(mean := row.cells.get(set, {}).get(metric, math.nan))]
-    if len(found) < 2:
-        return math.nan
-    return max(found) if METRICS[metric].higher_is_better else min(found)
-
-
-def _mean(row: Row, difference: Row | None, set: str, metric: str, best: float) -> Cell:
+def _mean(row: Row, difference: Row | None, set: str, metric: str, top: bool) -> Cell:
     mean = row.cells.get(set, {}).get(metric, math.nan)
     shown = number(metric, mean)
-    top = row.kind == "ours" and set not in row.scored and not math.isnan(best) and shown == number(metric, best)
     away = difference.cells.get(set, {}).get(metric) if difference else None
     if away is not None:
         shown += f"<small>{number(metric, away, signed=True)}</small>"
-    if set in row.scored:
-        scored, of = row.scored[set]
-        shown += f'<small class="bad">{scored} of {of}</small>'
+    if (set, metric) in row.missing:
+        shown += '<small class="bad">{} of {}</small>'.format(*row.missing[set, metric])
     return Cell(shown, _sortable(mean), "best" if top else "")
 
 
