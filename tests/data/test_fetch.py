@@ -198,9 +198,9 @@ def test_a_folder_of_the_user_is_not_touched(server: Server, tmp_path: Path) -> 
 
 
 def test_another_number_of_pictures_leaves_nothing_unpacked(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Set_HR\.zip: holds 5 pictures, not 6; delete it"):
+    with pytest.raises(UserError, match=r"Set_HR\.zip\.fetched: holds 5 pictures, not 6; delete it"):
         fetch(server.archive(pictures=6), tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["Set_HR.zip"]
+    assert [file.name for file in tmp_path.iterdir()] == ["Set_HR.zip.fetched"]
 
 
 def test_killed_while_unpacking_it_starts_that_again(server: Server, tmp_path: Path) -> None:
@@ -213,9 +213,10 @@ def test_killed_while_unpacking_it_starts_that_again(server: Server, tmp_path: P
 
     with pytest.raises(KeyboardInterrupt):
         fetch(server.archive(), tmp_path, progress=killed)
-    assert [file.name for file in tmp_path.iterdir()] == ["Set_HR.zip"]
+    assert [file.name for file in tmp_path.iterdir()] == ["Set_HR.zip.fetched"]
     assert_complete(fetch(server.archive(), tmp_path).folder)
     assert len(server.asked) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["Set"], "what was downloaded is removed after a stop too"
 
 
 def link(name: str) -> bytes:

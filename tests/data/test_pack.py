@@ -1,9 +1,11 @@
 """Packing: content, order, incremental and interrupted runs, bad files."""
 
+import hashlib
 import importlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from superfine.data import Pack, pack
 from superfine.data.duplicates import signs
+from superfine.data.pack import Entry
 from superfine.errors import UserError
 from superfine.images import Picture, imresize, read
 
@@ -140,9 +143,67 @@ def test_an_interrupted_run_is_continued(
         file.write(b"pixels whose line in the journal was never written")
     decoded.clear()
     made = pack(photos, out)
-    assert len(decoded) == 5 - (stop_after + 1)
+    # What could not be used is looked at again.
+    assert len(decoded) == 5 - (stop_after + 1) + (stop_after >= 1)
     assert content(out) == content(pack(photos, tmp_path / "fresh").path)
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("harm", ["shorter", "zeros", "twin"])
+def test_pixels_that_a_crash_of_the_machine_has_lost_are_made_again(
+    photos: Path, tmp_path: Path, decoded: list[str], harm: str
+) -> None:
+    out = tmp_path / "out"
+    half_packed(photos, out, 3)
+    file = out / ("building.lr.u8" if harm == "twin" else "building.hr.u8")
+    pixels = bytearray(file.read_bytes())
+    cut = Entry(**json.loads((out / "building.jsonl").read_text().splitlines()[1])["entry"]).hr_bytes() // 2
+    first = cut // 16 if harm == "twin" else cut
+    file.write_bytes(pixels[: len(pixels) - cut] if harm == "shorter" else pixels[:first] + bytes(len(pixels) - first))
+    decoded.clear()
+    made = pack(photos, out)
+    assert len(decoded) == {"shorter": 3, "zeros": 5, "twin": 5}[harm]
+    assert content(out) == content(pack(photos, tmp_path / "fresh").path)
+    for i, entry in enumerate(made.entries):
+        assert hashlib.sha256(made.hr(i)).hexdigest() == entry.sha256
+
+
+def test_a_file_that_was_repaired_meanwhile_is_packed(photos: Path, tmp_path: Path) -> None:
+    good = (photos / "1.png").read_bytes()
+    (photos / "1.png").write_bytes(good[:60])
+    half_packed(photos, tmp_path / "out", 4)
+    (photos / "1.png").write_bytes(good)
+    made = pack(photos, tmp_path / "out")
+    assert (len(made), made.skipped) == (5, [])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_one_folder_is_packed_into_by_one_process(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def another(done: int, total: int) -> None:
+        if done == 2:
+            code = (
+                "import sys; from pathlib import Path; from superfine.data import pack; pack(*map(Path, sys.argv[1:]))"
+            )
+            command = [sys.executable, "-c", code, str(photos), str(out)]
+            told.append(subprocess.run(command, capture_output=True, text=True, check=False).stderr)
+
+    told: list[str] = []
+    assert len(pack(photos, out, progress=another)) == 5
+    assert f"{out}: another process packs there; wait for it, or name a new folder with -o" in told[0]
+    assert content(out) == content(pack(photos, tmp_path / "fresh").path)
+
+
+def half_packed(photos: Path, out: Path, count: int) -> None:
+    """Stopped after ``count`` files."""
+
+    def interrupt(done: int, total: int) -> None:
+        if done == count:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(photos, out, workers=1, progress=interrupt)
 
 
 def test_bad_files_are_listed_and_skipped(photos: Path, tmp_path: Path, write_noise: Callable[..., None]) -> None:

@@ -10,8 +10,18 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from superfine.errors import UserError
-from superfine.images import imresize, read
-from superfine.metrics import Pristine, fit_niqe, luma, niqe, perceptual_index, read_pristine, write_pristine
+from superfine.images import imresize, in_unit, read
+from superfine.metrics import (
+    Pristine,
+    fit_niqe,
+    luma,
+    measure,
+    niqe,
+    pairs,
+    perceptual_index,
+    read_pristine,
+    write_pristine,
+)
 from superfine.metrics.niqe import _features
 
 Doubles = NDArray[np.float64]
@@ -99,6 +109,20 @@ def test_faults_are_worse_than_photographs(photographs: list[Doubles]) -> None:
         blurred = [niqe(imresize(imresize(y, scale=1 / s), scale=float(s)).clip(0, 255), crop=4) for s in (2, 4)]
         assert noisy > pristine + 1.5
         assert pristine < blurred[0] < blurred[1]
+
+
+def test_the_means_of_set5_that_the_page_prints(shared: Path) -> None:
+    """docs/metrics.md."""
+    found: dict[str, list[float]] = {"original": [], "bicubic": [], "nearest": []}
+    for pair in pairs(shared / "data" / "benchmarks" / "Set5", 4):
+        results = {"original": in_unit(pair.hr)} | {
+            kernel: imresize(pair.lr, scale=4.0, kernel=kernel) for kernel in ("bicubic", "nearest")
+        }
+        for name, result in results.items():
+            values = measure(result, pair.hr, None, metrics=["niqe"], protocol="standard", scale=4, grey=pair.grey)
+            found[name].append(values["niqe"])
+    means = {name: f"{np.mean(values):.2f}" for name, values in found.items()}
+    assert means == {"original": "4.00", "bicubic": "7.24", "nearest": "8.13"}
 
 
 def test_refuses_what_has_no_statistics() -> None:

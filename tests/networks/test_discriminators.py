@@ -117,7 +117,7 @@ def test_another_crop_is_one_line() -> None:
     for name in ("srgan", "esrgan"):
         with pytest.raises(UserError, match="built for 32×32 pixels, not 48×32; give its configuration the crop"):
             build_discriminator(name, {"channels": 2, "crop": 32})(torch.rand(1, 3, 32, 48))
-    with pytest.raises(UserError, match="was given 28×32 pixels; give a multiple of 8"):
+    with pytest.raises(UserError, match="was given 28×32 pixels; give it multiples of 8"):
         UNetDiscriminator(UNetDiscriminatorConfig(channels=2))(torch.rand(1, 3, 32, 28))
 
 

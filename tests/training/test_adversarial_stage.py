@@ -342,6 +342,20 @@ def test_collapse_and_values_that_are_not_finite_are_told_apart() -> None:
     assert "the generator collapsed" in ill.cause
 
 
+def test_a_pause_is_no_sign_of_collapse(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one easy batch, after which a run was paused, the error says nothing of the next hundred."""
+    monkeypatch.setattr(adversarial_stage, "l1", lambda result, target: 0 * result.mean() + next(errors))
+    errors = iter([0.01, 0.09, 0.09, 0.09] + [0.09] * 96)
+    options = Options(log_every=4, save_every=4)
+    adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=replace(options, minutes=0.0))
+    assert adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=options).finished
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert saved["health"]["best_error"].item() == pytest.approx(0.09)
+    assert not (tmp_path / "run" / "failures").exists()
+
+
 def test_a_collapsed_generator_is_taken_back(
     recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

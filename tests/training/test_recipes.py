@@ -83,8 +83,12 @@ def test_another_discriminator_by_its_name() -> None:
         ("precision", "fp8", "precision: 'fp8' is unknown"),
         ("average", "1", "average: 1.0 is outside"),
         ("schedule.kind", "linear", "schedule.kind: 'linear' is unknown"),
-        ("schedule.rate", "-1", "schedule.rate: is -1.0; give 0 or more"),
-        ("schedule.rate", "nan", "schedule.rate: is nan; give 0 or more"),
+        ("schedule.rate", "-1", "schedule.rate: -1.0 teaches nothing; give a number above 0"),
+        ("schedule.rate", "0", "schedule.rate: 0.0 teaches nothing"),
+        ("schedule.rate", "nan", "schedule.rate: nan teaches nothing"),
+        ("content.rescale", "0", "content.rescale: 0.0 is no factor of features; give a number above 0"),
+        ("content.rescale", "-1", "content.rescale: -1.0 is no factor"),
+        ("content.rescale", "nan", "content.rescale: nan is no factor"),
         ("schedule.warmup", "-5", "schedule.warmup: is -5; give 0 or more"),
         ("schedule.milestones", "50000,100000", "are fractions of the run; give numbers from 0 to 1"),
         ("pixel_weight", "-1", "pixel_weight: is -1.0; give 0 or more"),
@@ -107,6 +111,12 @@ def test_checkerboard_needs_room_for_its_window() -> None:
     assert override(recipe("srgan-mse"), {"checkerboard": "20"}).checkerboard == 20.0
     with pytest.raises(UserError, match=r"patch: 7, but checkerboard looks at windows of 8; give that or more"):
         override(recipe("compact-fidelity"), {"checkerboard": "1", "patch": "7"})
+
+
+def test_the_unet_discriminator_needs_crops_that_it_can_halve() -> None:
+    assert override(recipe("compact-texture"), {"discriminator": "unet", "patch": "10"}).patch == 10
+    with pytest.raises(UserError, match=r"patch: 7 makes crops of 28 HR pixels, but .* multiple of 8"):
+        override(recipe("compact-texture"), {"discriminator": "unet", "patch": "7", "checkerboard": "0"})
 
 
 def test_unknown_recipe() -> None:

@@ -1,16 +1,21 @@
 """What the cards of the bundled models say can be done again."""
 
+import csv
+import hashlib
 import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from superfine import zoo
 from superfine.modelfile import open_model
 from superfine.training.recipes import PixelRecipe
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TRAINED = [
     pytest.param(variant.training, id=f"{name}:{variant_name}")
@@ -52,6 +57,30 @@ def test_the_command_on_a_card_trains_by_the_recorded_settings(
         settings = json.loads(json.dumps(asdict(made)))
         assert differing(step["recipe"], settings) == [], step["command"]
         assert (seed, made.steps) == (step["seed"], step["steps"])
+
+
+def test_a_card_tells_all_that_the_kept_run_does() -> None:
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in (ROOT / "runs" / "zoo").glob("*/run.json")]
+    runs = {record["command"]: record for record in records}
+    for training in (param.values[0] for param in TRAINED):
+        assert isinstance(training, dict)
+        run = runs[training["command"]]
+        told = {key: run.get(key) for key in ("recipe", "seed", "steps", "data", "versions", "discriminator_start")}
+        assert told == {key: training.get(key) for key in told}, training["command"]
+        begun = [(record.get("start") or {}).get("sha256") for record in (run, training)]
+        assert begun[0] == begun[1], training["command"]
+
+
+def test_the_list_of_photographs_is_that_of_the_pack() -> None:
+    """The pack's hash is made of its pictures' sizes and hashes, in the order of their names."""
+    with (ROOT / "docs" / "corpus.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    digest = hashlib.sha256("".join(f"{row['height']} {row['width']} {row['sha256']}\n" for row in rows).encode())
+    packs = {
+        step["data"]["name"]: step["data"] for param in TRAINED for step in all_the_way(cast(Any, param.values[0]))
+    }
+    assert (digest.hexdigest(), len(rows)) == (packs["corpus"]["sha256"], packs["corpus"]["pictures"])
+    assert all(row["licence"] and row["repository"] and row["path"] for row in rows)
 
 
 def test_every_variant_is_measured_on_the_three_sets() -> None:

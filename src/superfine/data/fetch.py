@@ -169,20 +169,21 @@ def fetch(
     folder, file = to / archive.folder, to / archive.file
     if folder.exists():
         return _there(folder)
-    brought = file.exists()
+    # Under a name of its own, or nobody could tell, after a stop, whether it was brought or downloaded.
+    source = file if file.exists() else to / f"{archive.file}.fetched"
     way_out = f"run the same command again, or download the file elsewhere, put it at {file} and run it again"
-    download(archive.url, file, sha256=archive.sha256, size=archive.size, progress=progress, way_out=way_out)
+    download(archive.url, source, sha256=archive.sha256, size=archive.size, progress=progress, way_out=way_out)
     part = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)  # of an attempt that was killed
-        with file.open("rb") as opened:
+        with source.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        pictures = unpack(file, part, pictures=archive.pictures, progress=progress)
+        pictures = unpack(source, part, pictures=archive.pictures, progress=progress)
         record = {**asdict(archive), "pictures": pictures, "sha256": digest, "verified": archive.sha256 is not None}
         (part / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         part.rename(folder)
-        if not brought:
-            file.unlink()
+        if source != file:
+            source.unlink()
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror}); make room or choose another folder"

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from superfine.cores import cores
 from superfine.data.duplicates import near, signs, version
 from superfine.errors import UserError
-from superfine.files import whole_file
+from superfine.files import lock, whole_file
 from superfine.images import imresize, is_picture, read
 
 Pixels = NDArray[np.uint8]
@@ -197,15 +198,28 @@ def pack(
         raise UserError(f"{out}: is a folder with other things in it; name a new one")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        old = Pack(out) if (out / INDEX).exists() else None
-        if old is not None and old.scale == scale and old.is_checked and _is_current(old, jobs):
-            progress(len(jobs), len(jobs))
-            return old
-        return _build(jobs, out, scale, old if old and old.scale == scale else None, workers or cores(), progress)
+        with _alone(out):
+            old = Pack(out) if (out / INDEX).exists() else None
+            if old is not None and old.scale == scale and old.is_checked and _is_current(old, jobs):
+                progress(len(jobs), len(jobs))
+                return old
+            return _build(jobs, out, scale, old if old and old.scale == scale else None, workers or cores(), progress)
     except OSError as error:
         raise UserError(
             f"{out}: cannot write the pack ({error.strerror}); choose another folder or make room"
         ) from error
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """In the block no other process packs into this folder; a UserError where one does already."""
+    with ExitStack() as opened:
+        if sys.platform != "win32":  # where no folder can be opened
+            folder = os.open(out, os.O_RDONLY)
+            opened.callback(os.close, folder)
+            if not lock(folder, wait=False):
+                raise UserError(f"{out}: another process packs there; wait for it, or name a new folder with -o")
+        yield
 
 
 def _scan(source: Path, prefix: str) -> Iterator[_Job]:
@@ -308,7 +322,12 @@ def _build(
                 _append(hr_file, hr)
                 _append(lr_file, lr)
                 entries.append(entry)
-                journal.write(json.dumps({"entry": asdict(entry)}) + "\n")
+                journal.write(
+                    json.dumps(
+                        {"entry": asdict(entry), "lr": hashlib.sha256(np.ascontiguousarray(lr).data).hexdigest()}
+                    )
+                    + "\n"
+                )
             journal.flush()
             progress(len(entries) + len(skipped), len(jobs))
         os.fsync(hr_file.fileno())
@@ -334,7 +353,8 @@ def _append(file: BinaryIO, pixels: Pixels) -> None:
 def _resume(jobs: list[_Job], out: Path, scale: int) -> tuple[list[Entry], list[Skipped], list[_Job]]:
     """What an interrupted run has done: its journal up to the first file that is not as it was, and what remains.
 
-    The pixels are written before the journal's line, so all that the journal names is there; what lies behind it is cut.
+    A file that could not be used counts as it was if it still cannot. Of the pictures what is on the disk must be what was
+    written: a crash of the machine may leave less, or zeros in its place. What lies behind them is cut.
     """
     entries: list[Entry] = []
     skipped: list[Skipped] = []
@@ -342,22 +362,33 @@ def _resume(jobs: list[_Job], out: Path, scale: int) -> tuple[list[Entry], list[
     if (out / JOURNAL).exists():
         lines = (out / JOURNAL).read_text(encoding="utf-8").splitlines()
     kept = 0
-    if lines and lines[0] == _header(scale):
-        for job, line in zip(jobs, lines[1:], strict=False):
+    with ExitStack() as stack:
+        files = [stack.enter_context((out / name).open("a+b")) for name in BUILDING]
+        for file in files:
+            file.seek(0)
+        journal = zip(jobs, lines[1:], strict=False) if lines and lines[0] == _header(scale) else ()
+        for job, line in journal:
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:
                 break
             if "entry" in record and job.is_of(entry := Entry(**record["entry"])):
+                lengths = entry.hr_bytes(), entry.hr_bytes() // scale**2
+                there = [
+                    hashlib.sha256(file.read(length)).hexdigest() for file, length in zip(files, lengths, strict=True)
+                ]
+                if there != [entry.sha256, record["lr"]]:
+                    break
                 entries.append(entry)
             elif "skipped" in record and record["skipped"]["file"] == job.file:
-                skipped.append(Skipped(**record["skipped"]))
+                if not isinstance(done := _convert(job, scale), Skipped):
+                    break
+                skipped.append(done)
             else:
                 break
             kept += 1
-    size = sum(entry.hr_bytes() for entry in entries)
-    for name, length in zip(BUILDING, (size, size // scale**2), strict=True):
-        with (out / name).open("ab") as file:
+        size = sum(entry.hr_bytes() for entry in entries)
+        for file, length in zip(files, (size, size // scale**2), strict=True):
             file.truncate(length)
     header = lines[: kept + 1] if kept else []
     with whole_file(out / JOURNAL) as part:

@@ -147,7 +147,7 @@ class UNetDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         if height % 8 or width % 8:
-            raise UserError(f"crop: the U-Net discriminator was given {width}×{height} pixels; give a multiple of 8")
+            raise UserError(f"the U-Net discriminator was given {width}×{height} pixels; give it multiples of 8")
         x = F.leaky_relu(self.first(x), _SLOPE)
         skips = []
         for conv in self.down:

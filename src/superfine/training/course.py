@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from superfine.errors import UserError
@@ -113,12 +113,16 @@ class Course:
         saving = self.step % self.options.save_every == 0 or last or self._stopping
         if saving or self.step % self.options.log_every == 0:
             window = self._history.take(self.world)
-            illness = not_finite(window) or collapsed(window, self._best_error.item())
+            length = len(next(iter(window.values())))
+            # A pause cuts a window short, and the mean of a few updates says little.
+            whole = length >= min(self.options.log_every, self.options.save_every)
+            illness = not_finite(window) or (collapsed(window, self._best_error.item()) if whole else None)
             if illness:
-                self._roll_back(illness, len(window[illness.term]))
+                self._roll_back(illness, length)
                 return
             values_of_window = means(window)
-            self._best_error.clamp_(max=values_of_window.get("absolute_error", math.inf))
+            if whole:
+                self._best_error.clamp_(max=values_of_window.get("absolute_error", math.inf))
             with self._writing():
                 self._monitor.record(self.step, values_of_window | {"rate": rate}, patches=self.recipe.batch)
         if self.setup.validation and (self.step % self.options.validate_every == 0 or last):
@@ -182,7 +186,7 @@ class Course:
     def _write_weights(self, file: Path) -> None:
         """Write the averaged weights, float32, whole or not at all."""
         with whole_file(file) as part:
-            save_file({key: value.contiguous().cpu() for key, value in self.setup.average.items()}, part)
+            part.write_bytes(save({key: value.contiguous().cpu() for key, value in self.setup.average.items()}))
 
     def _roll_back(self, illness: Illness, window: int) -> None:
         """Keep the batch at which the run fell ill in the last ``window`` updates, and restore the last checkpoint.

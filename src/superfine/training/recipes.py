@@ -64,7 +64,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         _one_of("schedule.kind", self.kind, ("cosine", "step"))
-        _at_least(self, 0, "rate", "warmup", "factor", prefix="schedule.")
+        _at_least(self, 0, "warmup", "factor", prefix="schedule.")
+        if not 0.0 < self.rate < math.inf:
+            raise UserError(f"schedule.rate: {self.rate} teaches nothing; give a number above 0, such as 2e-4")
         if not all(0.0 <= milestone <= 1.0 for milestone in self.milestones):
             raise UserError(
                 f"schedule.milestones: {self.milestones} are fractions of the run; give numbers from 0 to 1"
@@ -89,6 +91,8 @@ class Content:
 
     def __post_init__(self) -> None:
         _at_least(self, 0, "weight", prefix="content.")
+        if not 0.0 < self.rescale < math.inf:
+            raise UserError(f"content.rescale: {self.rescale} is no factor of features; give a number above 0")
         _one_of("content.distance", self.distance, DISTANCES)
         _one_of("content.reduction", self.reduction, REDUCTIONS)
         for layer in self.layers:
@@ -190,6 +194,11 @@ class AdversarialRecipe(PixelRecipe):
             side = self.patch * self.network.scale
             raise UserError(
                 f"discriminator.crop: is {crop}, but crops have {side} HR pixels; give --set discriminator.crop={side}"
+            )
+        if isinstance(self.discriminator, UNetDiscriminatorConfig) and (self.patch * self.network.scale) % 8:
+            raise UserError(
+                f"patch: {self.patch} makes crops of {self.patch * self.network.scale} HR pixels, but the U-Net discriminator "
+                "halves them three times; give a patch whose crops have a multiple of 8"
             )
 
 

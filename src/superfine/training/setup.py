@@ -68,6 +68,11 @@ def prepare(
     UserError
         See :func:`superfine.training.pixel_stage.train`.
     """
+    if not pack.is_checked:
+        raise UserError(
+            f"{pack.path}: was not searched for near-duplicates of the benchmark pictures that are known today; make it again "
+            "with superfine data pack, which copies what has not changed"
+        )
     batches = Batches(pack, seed=seed, batch=recipe.batch, patch=recipe.patch)
     supply = Supply(batches, recipe, world)
     if pack.scale != recipe.network.scale:
