@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from superfine import zoo
+from superfine.cores import cores
 from superfine.errors import UserError
 from superfine.evaluation import (
     BenchmarkSet,
@@ -511,6 +512,8 @@ def test_an_evaluation_tells_what_made_it(bench: BenchmarkSet, known: Cache) -> 
     evaluation = evaluate(methods, [bench], known=known, command="superfine evaluate ...")
     assert evaluation.command == "superfine evaluate ..."
     assert {"superfine", "python", "numpy", "openvino"} <= set(evaluation.versions)
+    assert evaluation.versions["machine"].endswith(f"{cores()} cores")
+    assert not evaluation.versions["machine"].startswith(",")
     assert evaluation.hashes == {method.name: method.hash([bench]) for method in methods}
     assert evaluation.recipes == {"bicubic": "bicubic", "compact-x4": "compact-fidelity"}
 

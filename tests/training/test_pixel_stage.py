@@ -139,6 +139,8 @@ def test_a_run_from_before_a_setting_existed_goes_on(
 def test_weights_that_are_gone_are_not_finished(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
     run = train("small", small_recipe, small_pack, tmp_path / "run")
     file = run.path / "weights.safetensors"
+    # Whoever may read the folder may publish from it.
+    assert file.stat().st_mode == (run.path / "run.json").stat().st_mode
     made = file.read_bytes()
     file.unlink()
     assert train("small", small_recipe, small_pack, run.path).finished

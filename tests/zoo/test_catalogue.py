@@ -28,6 +28,13 @@ def test_the_zoo_stays_small() -> None:
     assert sum(file.stat().st_size for file in FOLDER.rglob("*") if file.is_file()) < 30_000_000
 
 
+def test_a_name_with_a_dial_is_told_from_a_name() -> None:
+    with pytest.raises(
+        UserError, match=r"compact-x4:texture: is no model's name, but compact-x4 is; give that, and 'texture'"
+    ):
+        zoo.find("compact-x4:texture")
+
+
 def test_a_name_or_a_folder(tmp_path: Path) -> None:
     assert zoo.find(zoo.DEFAULT) == FOLDER / zoo.DEFAULT
     assert zoo.find(tmp_path) == tmp_path

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superfine.cores import cores
+from superfine.cores import cores, processor
 from superfine.errors import UserError
 from superfine.evaluation.cache import Cache, Entry, cache_folder, code_version, key
 from superfine.evaluation.methods import Method, Produce, ReadyMade, Result
@@ -358,7 +358,11 @@ def _timed(produce: Produce, bench: BenchmarkSet, item: Item, pair: Pair) -> flo
 
 
 def _versions() -> dict[str, str]:
-    found = {"superfine": code_version(), "python": platform.python_version()}
+    found = {
+        "superfine": code_version(),
+        "machine": f"{processor()}, {cores()} cores",
+        "python": platform.python_version(),
+    }
     for library in LIBRARIES:
         try:
             found[library] = version(library)

@@ -29,6 +29,9 @@ def find(model: str | Path) -> Path:
     with suppress(OSError):  # from a name that is too long
         there = path.exists()
     if not there and str(model) not in MODELS:
+        head, _, dial = str(model).rpartition(":")
+        if head in MODELS:
+            raise UserError(f"{model}: is no model's name, but {head} is; give that, and {dial!r} as its dial")
         raise UserError(
             f"{model}: no bundled model ({', '.join(MODELS)}) and no such folder; `superfine models` lists them"
         )
