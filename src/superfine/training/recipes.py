@@ -64,9 +64,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         _one_of("schedule.kind", self.kind, ("cosine", "step"))
-        _at_least(self, 0, "warmup", "factor", prefix="schedule.")
-        if not 0.0 < self.rate < math.inf:
-            raise UserError(f"schedule.rate: {self.rate} teaches nothing; give a number above 0, such as 2e-4")
+        _at_least(self, 0, "rate", "warmup", "factor", prefix="schedule.")
         if not all(0.0 <= milestone <= 1.0 for milestone in self.milestones):
             raise UserError(
                 f"schedule.milestones: {self.milestones} are fractions of the run; give numbers from 0 to 1"
