@@ -70,6 +70,22 @@ def lock(file: IO[bytes] | int, *, wait: bool) -> bool:
     return True
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Take the lock of a folder for the block; yields whether no other process has it.
+
+    Always so on Windows, where no folder can be opened.
+    """
+    if sys.platform == "win32":
+        yield True
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        yield lock(opened, wait=False)
+    finally:
+        os.close(opened)
+
+
 def part_name(name: str, pid: int, number: int) -> str:
     """The name of the temporary file in which the process ``pid`` of this machine writes what will be called ``name``."""
     return f".{name[:BEGINNING]}.{_machine()}-{pid}.{number}.part"

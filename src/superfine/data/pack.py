@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from superfine.cores import cores
 from superfine.data.duplicates import near, signs, version
 from superfine.errors import UserError
-from superfine.files import lock, whole_file
+from superfine.files import alone, whole_file
 from superfine.images import imresize, is_picture, read
 
 Pixels = NDArray[np.uint8]
@@ -198,7 +197,9 @@ def pack(
         raise UserError(f"{out}: is a folder with other things in it; name a new one")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _alone(out):
+        with alone(out) as ours:
+            if not ours:
+                raise UserError(f"{out}: another process packs there; wait for it, or name a new folder with -o")
             old = Pack(out) if (out / INDEX).exists() else None
             if old is not None and old.scale == scale and old.is_checked and _is_current(old, jobs):
                 progress(len(jobs), len(jobs))
@@ -208,18 +209,6 @@ def pack(
         raise UserError(
             f"{out}: cannot write the pack ({error.strerror}); choose another folder or make room"
         ) from error
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """In the block no other process packs into this folder; a UserError where one does already."""
-    with ExitStack() as opened:
-        if sys.platform != "win32":  # where no folder can be opened
-            folder = os.open(out, os.O_RDONLY)
-            opened.callback(os.close, folder)
-            if not lock(folder, wait=False):
-                raise UserError(f"{out}: another process packs there; wait for it, or name a new folder with -o")
-        yield
 
 
 def _scan(source: Path, prefix: str) -> Iterator[_Job]:
@@ -322,12 +311,8 @@ def _build(
                 _append(hr_file, hr)
                 _append(lr_file, lr)
                 entries.append(entry)
-                journal.write(
-                    json.dumps(
-                        {"entry": asdict(entry), "lr": hashlib.sha256(np.ascontiguousarray(lr).data).hexdigest()}
-                    )
-                    + "\n"
-                )
+                line = {"entry": asdict(entry), "lr": hashlib.sha256(np.ascontiguousarray(lr).data).hexdigest()}
+                journal.write(json.dumps(line) + "\n")
             journal.flush()
             progress(len(entries) + len(skipped), len(jobs))
         os.fsync(hr_file.fileno())

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -20,7 +18,7 @@ from torch import nn
 
 from superfine.data import Pack
 from superfine.errors import UserError
-from superfine.files import lock, whole_file
+from superfine.files import alone, whole_file
 from superfine.networks import name_of
 from superfine.training.checkpoint import FILE as CHECKPOINT
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe
@@ -114,14 +112,9 @@ class Run:
         UserError
             Another one does already.
         """
-        with ExitStack() as opened:
-            if sys.platform != "win32":  # where no folder can be opened
-                folder = os.open(self.path, os.O_RDONLY)
-                opened.callback(os.close, folder)
-                if not lock(folder, wait=False):
-                    raise UserError(
-                        f"{self.path}: another process trains there; wait for it, or name a new folder with -o"
-                    )
+        with alone(self.path) as ours:
+            if not ours:
+                raise UserError(f"{self.path}: another process trains there; wait for it, or name a new folder with -o")
             for stale in self.path.glob(".*.part"):
                 stale.unlink(missing_ok=True)
             yield
