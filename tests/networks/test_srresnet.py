@@ -74,6 +74,27 @@ def test_a_pixel_changes_no_output_beyond_the_radius() -> None:
     assert int(distance.max()) == net.radius
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_training_computes_what_is_drawn(scale: int) -> None:
+    """The last convolution before the shuffle, as training has it: the same result, the same gradients."""
+    torch.manual_seed(0)
+    net = SRResNet(SRResNetConfig(channels=4, blocks=1, scale=scale, batch_norm=False)).double()
+    for name, parameter in net.named_parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter) if parameter.ndim == 1 else 0
+        assert parameter.ndim in (1, 4), name
+    called: list[nn.Module] = []
+    net.last.register_forward_hook(lambda module, _, __: called.append(module))
+    x = torch.rand(2, 3, 5, 7, dtype=torch.float64)
+    seen = []
+    for training in (True, False):
+        net.train(training).zero_grad()
+        output = net(x)
+        output.square().sum().backward()
+        seen.append([output, *(parameter.grad.clone() for parameter in net.parameters())])
+        assert len(called) == (not training)
+    torch.testing.assert_close(*seen, rtol=1e-10, atol=1e-10)
+
+
 def test_it_starts_near_mid_grey() -> None:
     # The last layer speaks of [−1,1]; what comes out is on [0,1].
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ from torch import nn
 
 from superfine.errors import UserError
 from superfine.networks import build
-from superfine.networks.upsampler import UPSAMPLERS, Upsampler, icnr, initialise
+from superfine.networks.upsampler import UPSAMPLERS, Upsampler, conv_of_shuffled, icnr, initialise
 
 
 @pytest.mark.parametrize("kind", UPSAMPLERS)
@@ -90,3 +90,12 @@ def test_networks_begin_with_it(architecture: str) -> None:
     assert len(icnr_convs) == 2
     with pytest.raises(UserError, match="upsampler 'none'"):
         build(architecture, {"upsampler": "none"})
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("side", [1, 5, 9])
+def test_a_convolution_of_what_is_shuffled(side: int, bias: bool) -> None:
+    torch.manual_seed(side)
+    conv = nn.Conv2d(2, 3, side, padding=side // 2, bias=bias).double()
+    x = torch.rand(2, 8, 4, 3, dtype=torch.float64)
+    torch.testing.assert_close(conv_of_shuffled(x, conv), conv(F.pixel_shuffle(x, 2)), rtol=1e-12, atol=1e-12)
