@@ -90,8 +90,8 @@ def finish(device: str) -> None:
 
 
 def operations(chosen: PixelRecipe) -> int:
-    """Floating-point operations of a step, forwards and backwards."""
-    network = build(chosen.architecture, asdict(chosen.network))
+    """Floating-point operations of a step, forwards and backwards, of the layers as they are drawn."""
+    network = build(chosen.architecture, asdict(chosen.network)).eval()
     with FlopCounterMode(display=False) as counter:
         network(torch.rand(1, 3, chosen.patch, chosen.patch)).sum().backward()
     return counter.get_total_flops() * chosen.batch

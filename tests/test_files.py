@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import pytest
 
-from superfine.files import folder_name, part_name, whole_file
+from superfine.files import alone, folder_name, part_name, whole_file
 
 
 def test_the_file_is_there_after_the_block_and_the_old_one_until_then(tmp_path: Path) -> None:
@@ -163,3 +165,28 @@ def test_what_this_process_writes_stays_whatever_its_folder_is_called(tmp_path: 
 
 def test_names_that_every_system_can_hold() -> None:
     assert [folder_name(name) for name in ("a/b\\c", '*?"<>|\n', "..", "")] == ["a_b_c", "_" * 7, "_", "_"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks of folders")
+def test_a_folder_that_is_replaced_while_one_waits(tmp_path: Path) -> None:
+    """Who waited for the lock has that of the folder that lies there now."""
+    folder, inode = tmp_path / "a", []
+    folder.mkdir()
+
+    def wait() -> None:
+        with alone(folder, wait=True) as ours:
+            assert ours
+            inode.append(folder.stat().st_ino)
+            with alone(folder) as again:
+                inode.append(again)
+
+    with alone(folder):
+        with alone(folder) as second:
+            assert not second
+        thread = Thread(target=wait)
+        thread.start()
+        sleep(0.05)
+        folder.rename(tmp_path / "old")
+        folder.mkdir()
+    thread.join()
+    assert inode == [folder.stat().st_ino, False]

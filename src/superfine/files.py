@@ -71,19 +71,29 @@ def lock(file: IO[bytes] | int, *, wait: bool) -> bool:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """Take the lock of a folder for the block; yields whether no other process has it.
+def alone(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Take the lock of a folder for the block; yields whether no other process has it, with ``wait`` always.
 
-    Always so on Windows, where no folder can be opened.
+    A folder that another was put in place of meanwhile is waited for again. Always so on Windows, where no folder can be
+    opened.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be opened.
     """
     if sys.platform == "win32":
         yield True
         return
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        yield lock(opened, wait=False)
-    finally:
-        os.close(opened)
+    while True:
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            ours = lock(opened, wait=wait)
+            if not wait or os.path.samestat(os.fstat(opened), folder.stat()):
+                yield ours
+                return
+        finally:
+            os.close(opened)
 
 
 def part_name(name: str, pid: int, number: int) -> str:

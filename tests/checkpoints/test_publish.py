@@ -139,6 +139,26 @@ def test_a_variant_is_added_and_replaced(make_run: Run, tmp_path: Path) -> None:
     assert open_model(out).card == replaced.card
 
 
+def test_a_variant_that_another_process_adds_meanwhile_is_not_lost(
+    make_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model"
+    publish(make_run(seed=1, name="a"), out)
+    export = variant_module.export_graph
+
+    def meanwhile(*arguments: Any) -> bytes:
+        monkeypatch.undo()
+        publish(make_run(seed=2, name="b"), out, variant="sharp")
+        return export(*arguments)
+
+    monkeypatch.setattr(variant_module, "export_graph", meanwhile)
+    with pytest.raises(UserError, match="model: was changed by another process meanwhile; run the command again"):
+        publish(make_run(seed=3, name="c"), out, variant="texture")
+    assert list(open_model(out).card.variants) == ["fidelity", "sharp"]
+    publish(tmp_path / "c", out, variant="texture")
+    assert list(open_model(out).card.variants) == ["fidelity", "sharp", "texture"]
+
+
 def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
     text = str(error.value)
     assert "\n" not in text

@@ -97,6 +97,23 @@ def test_no_cuda_says_the_way_out(compact: Path, tmp_path: Path) -> None:
         open_backend(materialised(compact, tmp_path), "cuda")
 
 
+def test_float32_on_a_gpu_is_not_tf32(compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN rounds float32 to TF32, of 10 bits, unless it is told not to; what it is told outside stays as it is."""
+    seen: list[tuple[bool, bool]] = []
+    conv = torch.nn.functional.conv2d
+
+    def observed(*arguments: object) -> torch.Tensor:
+        seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cudnn.enabled))
+        return conv(*arguments)  # type: ignore[arg-type]
+
+    backend = open_backend(materialised(compact, tmp_path), "torch:cpu").in_float32()
+    monkeypatch.setattr("superfine.engine.backends.torch.F.conv2d", observed)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    backend.run(np.ones((1, 8, 8, 3), np.float32))
+    assert set(seen) == {(False, True)}
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_no_torch_says_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"device torch: needs the package torch; run `pip install .superfine\[train\]"):

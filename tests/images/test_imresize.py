@@ -46,6 +46,18 @@ def slow_row(row: Doubles, size: int, scale: float, antialias: bool, padding: st
     return np.array(out)
 
 
+def test_nearest_takes_pixels_as_they_are() -> None:
+    """MATLAB widens every kernel but this one when it shrinks."""
+    picture = np.arange(16, dtype=np.float32).reshape(4, 4)
+    # The centre of each 2×2 lies between pixels; −½ ≤ x < ½ holds for the lower right one.
+    small = imresize(picture, scale=0.5, kernel="nearest")
+    np.testing.assert_array_equal(small, picture[1::2, 1::2])
+    assert torch.equal(imresize_tensor(torch.from_numpy(picture), scale=0.5, kernel="nearest"), torch.from_numpy(small))
+    wide = imresize(picture, scale=0.5, kernel="nearest", antialias=True)
+    np.testing.assert_array_equal(wide, [[2.5, 4.5], [10.5, 12.5]])
+    np.testing.assert_array_equal(imresize(picture, scale=0.5), imresize(picture, scale=0.5, antialias=True))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(1, 23),

@@ -219,3 +219,32 @@ def test_large_packets(tmp_path: Path, suffix: str) -> None:
     packet = XMP + b" " * 100_000
     write(picture(Metadata(xmp=packet)), tmp_path / f"a{suffix}")
     assert read(tmp_path / f"a{suffix}").metadata.xmp == (None if suffix == ".jpg" else packet)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("size", [63_000, 65_300, 66_000, 200_000])
+def test_exif_larger_than_a_segment_keeps_what_is_small(tmp_path: Path, suffix: str, size: int) -> None:
+    """JPEG's segments, and libexif's blocks, end at 64 KB: the maker's notes are left out, not everything."""
+    maker, comment, date = (UNDEFINED, size, bytes(size)), (UNDEFINED, 500, bytes(500)), (ASCII, 4, b"now\0")
+    photo = {37500: exif.Entry(*maker), 37510: exif.Entry(*comment), 36867: exif.Entry(*date)}
+    tail, start = exif._chain(exif.Exif({271: exif.Entry(ASCII, 5, b"Acme\0")}, photo, {}), 8, exif.LITTLE)
+    block = struct.pack("<2sHI", b"II", 42, start) + tail
+    write(picture(Metadata(exif=block)), tmp_path / f"a{suffix}")
+    kept = read(tmp_path / f"a{suffix}").metadata.exif
+    assert kept is not None
+    found = exif._read(BytesIO(kept))
+    assert found.main[271].data == b"Acme\0"
+    assert found.photo[36867].data == b"now\0"
+    assert 37510 in found.photo
+    assert (37500 in found.photo) == (suffix == ".tif" or size == 63_000)
+
+
+def test_exif_of_large_comments_loses_the_largest() -> None:
+    values = {
+        tag: exif.Entry(UNDEFINED, size, bytes(size)) for tag, size in ((37510, 50_000), (37500, 100), (1, 30_000))
+    }
+    tail, start = exif._chain(exif.Exif({}, values, {}), 8, exif.LITTLE)
+    block = struct.pack("<2sHI", b"II", 42, start) + tail
+    assert set(exif._read(BytesIO(exif.within(block, 81_000))).photo) == {37510, 37500, 1}
+    assert set(exif._read(BytesIO(exif.within(block, 80_150))).photo) == {37510, 1}
+    assert set(exif._read(BytesIO(exif.within(block, 60_000))).photo) == {1}

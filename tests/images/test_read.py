@@ -334,6 +334,29 @@ def test_a_raw_file_is_not_taken_for_its_thumbnail(tmp_path: Path) -> None:
     assert "raw file" in message(tmp_path / "a.NEF")
 
 
+@pytest.mark.parametrize(
+    ("name", "head"), [("a.CR3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom"), ("a.raf", b"FUJIFILMCCD-RAW 0201")]
+)
+def test_raw_files_that_are_no_tiff(tmp_path: Path, name: str, head: bytes) -> None:
+    (tmp_path / name).write_bytes(head + bytes(600))
+    assert "is a camera's raw file" in message(tmp_path / name)
+    assert is_unread(tmp_path / name)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_tiff_colours_that_would_be_taken_for_others(tmp_path: Path, big: bool) -> None:
+    red = Image.new("RGB", (8, 8), (255, 0, 0))
+    options: dict[str, Any] = {"big_tiff": big}
+    red.convert("YCbCr").save(tmp_path / "plain.tif", **options)
+    assert "YCbCr samples that are not JPEG's" in message(tmp_path / "plain.tif")
+    with pytest.raises(UserError, match="convert it to RGB first"):
+        read_levels(tmp_path / "plain.tif")
+    red.convert("LAB").save(tmp_path / "lab.tif", **options)
+    assert "has Lab samples of 8 bits" in message(tmp_path / "lab.tif")
+    red.convert("YCbCr").save(tmp_path / "jpeg.tif", compression="jpeg", quality=95, **options)
+    np.testing.assert_allclose(read(tmp_path / "jpeg.tif").pixels[0, 0], [1, 0, 0], atol=0.02)
+
+
 def test_what_it_holds_counts_and_not_its_name(tmp_path: Path) -> None:
     saved(tmp_path / "a.png", photograph()).rename(tmp_path / "b.jpg")
     assert read(tmp_path / "b.jpg").pixels.shape == (90, 130, 3)

@@ -257,3 +257,19 @@ def test_vgg_distance(shared: Path) -> None:
     assert vgg_distance(a, a, crop=4, weights=file) == 0.0
     with pytest.raises(ValueError, match="different shapes"):
         vgg_distance(a, b[1:], crop=4, weights=file)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_here(shared: Path, device: str) -> None:
+    if torch.get_device_module(device).is_available():
+        pytest.skip(f"this machine has {device}")
+    file = shared / "data" / "weights" / "vgg19_conv3_1.safetensors"
+    with pytest.raises(UserError, match=f"device {device}: torch cannot use it here; use `cpu`"):
+        features.load("vgg19", file, device)
+
+
+def test_float32_on_a_gpu_is_not_tf32(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    features._load.cache_clear()
+    features.load("vgg19", shared / "data" / "weights" / "vgg19_conv3_1.safetensors", "cpu")
+    assert not torch.backends.cudnn.allow_tf32

@@ -192,6 +192,8 @@ def test_what_a_programmer_gets_wrong() -> None:
         measure(hr, hr, None, metrics=["psnr_y"], protocol="x", scale=4, grey=False)
     with pytest.raises(ValueError, match="unknown metric 'x'; choose among psnr_y"):
         measure(hr, hr, None, metrics=["x"], protocol="standard", scale=4, grey=False)
+    with pytest.raises(ValueError, match=r"unknown metric 'pi'; choose among (?!.*\bpi\b)"):
+        measure(hr, hr, None, metrics=["pi"], protocol="standard", scale=4, grey=False)
     with pytest.raises(ValueError, match="pictures are H×W×3"):
         measure(hr[..., 0], hr[..., 0], None, metrics=["psnr_y"], protocol="standard", scale=4, grey=False)
     with pytest.raises(ValueError, match="needs the low-resolution picture"):

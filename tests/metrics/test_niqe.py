@@ -166,6 +166,7 @@ def test_every_so_manieth_photograph(tmp_path: Path) -> None:
     for i in range(5):
         write(tmp_path / f"{i}.png", texture(i, 480, 480))
     seen: list[tuple[int, int]] = []
+    (tmp_path / "a trip.png").mkdir()
     some = fit_niqe(tmp_path, every=2, progress=lambda done, total: seen.append((done, total)))
     assert some.about["photographs"] == "3"
     assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]

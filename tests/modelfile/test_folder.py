@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -425,3 +426,18 @@ def test_a_folder_that_may_not_be_searched_is_one_line(both: ModelFolder, monkey
     with pytest.raises(UserError, match=r"tiny-x4: Permission denied; check the permissions") as error:
         open_model(both.path)
     one_line(error)
+
+
+def test_numbers_recorded_at_once_are_all_kept(both: ModelFolder) -> None:
+    """By two threads, whose locks exclude each other as those of two processes do."""
+
+    def ten(protocol: str) -> None:
+        for i in range(10):
+            record(both.path, "fidelity", [{"set": f"set {i}", "protocol": protocol, "psnr_y": 30.0 + i}])
+
+    threads = [Thread(target=ten, args=(protocol,)) for protocol in ("standard", "srgan2017")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(open_model(both.path).card.variants["fidelity"].measured) == 20

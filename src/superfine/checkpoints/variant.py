@@ -18,6 +18,7 @@ from superfine.checkpoints.fit import check_fit
 from superfine.checkpoints.graph import export_graph
 from superfine.checkpoints.halo import LARGE, measure_halo
 from superfine.errors import UserError
+from superfine.files import alone
 from superfine.modelfile import (
     GRAPH,
     Card,
@@ -74,8 +75,8 @@ def write_variant(
     Raises
     ------
     UserError
-        A variant's name that is not plain; a folder that is no model, or one of another network; weights that OpenVINO
-        and torch do not agree about.
+        A variant's name that is not plain; a folder that is no model, or one of another network, or that another process
+        has changed meanwhile; weights that OpenVINO and torch do not agree about.
     """
     out = Path(out)
     if not re.fullmatch("[a-z0-9][a-z0-9_-]*", variant):
@@ -122,7 +123,13 @@ def write_variant(
         variants={key: variants[key] for key in order},
         licence=licence or (before.card.licence if before else "unstated"),
     )
-    return write_model(out, card, graph, {key: tensors[key] for key in order})
+    contents = {key: tensors[key] for key in order}
+    if before is None:
+        return write_model(out, card, graph, contents)
+    with alone(out, wait=True):
+        if open_model(out).card != before.card:
+            raise UserError(f"{out}: was changed by another process meanwhile; run the command again")
+        return write_model(out, card, graph, contents)
 
 
 def _with_halo(entry: Variant, network: nn.Module, weights: Weights, folder: Path) -> Variant:

@@ -16,7 +16,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 EXIF_POINTER, GPS_POINTER, INTEROPERABILITY_POINTER = 34665, 34853, 40965
-ORIENTATION = 274
+ORIENTATION, MAKER_NOTE = 274, 37500
 # Of the main directory: description, make, model, orientation, software, date, artist, host, rating (2), copyright,
 # and the title, comment, author, keywords and subject that Windows writes.
 DESCRIPTIVE = frozenset({270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)})
@@ -106,6 +106,27 @@ def resolution(block: bytes) -> tuple[float, float] | None:
         return None
     per_inch = 2.54 if 296 in main and main[296].data == b"\3\0" else 1.0  # or per centimetre
     return across * per_inch, down * per_inch
+
+
+def shorts(file: IO[bytes], tags: frozenset[int]) -> dict[int, int]:
+    """The first number of each of the ``tags``, of the type SHORT, that a TIFF file's main directory has; none if damaged."""
+    try:
+        layout, start = _open(file)
+        main = _directory(file, layout, start, keep=tags)
+    except (struct.error, ValueError, OverflowError):
+        return {}
+    return {tag: int.from_bytes(entry.data[:2], "little") for tag, entry in main.items()}
+
+
+def within(exif: bytes, most: int) -> bytes:
+    """EXIF, as :func:`from_block` returns it, of at most ``most`` bytes: without its largest values, maker's notes first."""
+    kept = _read(BytesIO(exif))
+    while len(exif) > most:
+        directory = max(kept, key=lambda part: max((len(entry.data) for entry in part.values()), default=0))
+        del directory[max(directory, key=lambda tag: (tag == MAKER_NOTE, len(directory[tag].data)))]
+        tail, offset = _chain(kept, 8, LITTLE)
+        exif = struct.pack("<2sHI", b"II", 42, offset) + tail
+    return exif
 
 
 def graft(path: Path, exif: bytes) -> None:

@@ -131,7 +131,7 @@ READ_ONLY_SUFFIXES = (".gif",)
 
 UNREAD_SUFFIXES = RAW_SUFFIXES | {
     *(".bmp", ".dib", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".psd", ".svg", ".tga"),
-    *(".pbm", ".pfm", ".pgm", ".pnm", ".ppm", ".cr3", ".raf"),
+    *(".pbm", ".pfm", ".pgm", ".pnm", ".ppm"),
 }
 """Of pictures in formats that superfine does not read."""
 

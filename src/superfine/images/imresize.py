@@ -104,7 +104,7 @@ def imresize(
     scale: float | None = None,
     size: tuple[int, int] | None = None,
     kernel: str = "bicubic",
-    antialias: bool = True,
+    antialias: bool | None = None,
     padding: str = "edge",
 ) -> NDArray[Pixel]:
     """Resize a picture as MATLAB's ``imresize`` does.
@@ -117,7 +117,7 @@ def imresize(
     scale : factor of both axes; the output has ``ceil(scale × length)`` pixels. Either this or ``size``.
     size : (height, width) of the output; each axis' factor is then ``size / length``.
     kernel : "nearest", "bilinear" or "bicubic" (a = −0.5).
-    antialias : widen the kernel when shrinking.
+    antialias : widen the kernel when shrinking. As in MATLAB all kernels but "nearest" are, if left out.
     padding : "edge" or "symmetric", what a picture is taken to be beyond its edge.
 
     Returns
@@ -137,6 +137,7 @@ def imresize(
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise ValueError(f"imresize takes a picture H×W or H×W×C, not an array of shape {image.shape}")
     targets = _targets(image.shape[:2], scale, size, kernel, padding)
+    widened = kernel != "nearest" if antialias is None else antialias
     largest = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(image.dtype)
     working: NDArray[Any] = image if largest is None else image.astype(np.float32)
     for axis in _order(targets):
@@ -146,7 +147,7 @@ def imresize(
         rows = np.ascontiguousarray(np.swapaxes(working, 0, axis))
         flat = rows.reshape(length, -1)
         resized = np.empty((out, flat.shape[1]), working.dtype)
-        for block in axis_blocks(length, out, factor, kernel, antialias, padding):
+        for block in axis_blocks(length, out, factor, kernel, widened, padding):
             np.matmul(block.weights.astype(working.dtype), flat[block.inputs], out=resized[block.outputs])
         if largest is not None:
             np.floor(resized + np.float32(0.5), out=resized)
@@ -161,7 +162,7 @@ def imresize_tensor(
     scale: float | None = None,
     size: tuple[int, int] | None = None,
     kernel: str = "bicubic",
-    antialias: bool = True,
+    antialias: bool | None = None,
     padding: str = "edge",
 ) -> Tensor:
     """:func:`imresize` for a floating-point torch tensor …×H×W (channels first), on its device, in its dtype.
@@ -179,6 +180,7 @@ def imresize_tensor(
         raise TypeError(f"imresize_tensor takes a floating-point tensor, not {image.dtype}")
     height, width = image.shape[-2:]
     targets = _targets((height, width), scale, size, kernel, padding)
+    widened = kernel != "nearest" if antialias is None else antialias
     for axis in _order(targets):
         length, (out, factor) = image.shape[axis - 2], targets[axis]
         if out == length and factor == 1.0:
@@ -186,7 +188,7 @@ def imresize_tensor(
         shape = list(image.shape)
         shape[axis - 2] = out
         resized = image.new_empty(shape)
-        for block in axis_blocks(length, out, factor, kernel, antialias, padding):
+        for block in axis_blocks(length, out, factor, kernel, widened, padding):
             weights = image.new_tensor(block.weights)
             if axis == 0:
                 resized[..., block.outputs, :] = weights @ image[..., block.inputs, :]

@@ -24,6 +24,8 @@ READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0
 EXIF_ALONE = frozenset({"webpload_source", "heifload_source"})  # formats that state a resolution in EXIF only
 SIDEWAYS = frozenset({5, 6, 7, 8})
 LAB = frozenset({"lab", "labs"})  # whose numbers mean the same in any type
+BITS, COMPRESSION, PHOTOMETRIC = 258, 259, 262  # TIFF's tags, and some values of theirs
+JPEG, YCBCR, CIELAB = 7, 6, 8
 GREY_OR_RGB = frozenset({"b-w", "srgb", "grey16", "rgb16"})
 
 
@@ -33,8 +35,8 @@ def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture
     Parameters
     ----------
     path : path
-        PNG, JPEG, WebP, TIFF, AVIF or GIF, of 1 to 16 bits a sample: grey, RGB, with alpha, with a palette, CMYK or Lab.
-        Of several pages or frames the first is read.
+        PNG, JPEG, WebP, TIFF, AVIF or GIF, of 1 to 16 bits a sample: grey, RGB, with alpha, with a palette, CMYK, or Lab of
+        16 bits. Of several pages or frames the first is read.
     max_pixels : int
         The most pixels a picture may have; checked before any of them is decoded.
 
@@ -98,7 +100,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, bytes | None]]:
     try:
         with os.fdopen(os.open(path, READING), "rb", buffering=0) as file:
             loader = _loader(file, path)
-            tiff_exif = exif.from_file(file) if loader == "tiffload_source" else None
+            tiff_exif = None
+            if loader == "tiffload_source":
+                _refuse_tiff(file, path)
+                tiff_exif = exif.from_file(file)
             file.seek(0)
             source = pyvips.Source.new_from_descriptor(file.fileno())
             yield pyvips.Operation.call(loader, source, access="sequential", fail_on="error"), tiff_exif
@@ -127,6 +132,15 @@ def _loader(file: FileIO, path: Path) -> str:
         kind = signatures.seems_to_be(head)
         raise UserError(f"{path}: is {kind}; superfine reads PNG, JPEG, WebP, TIFF, AVIF and GIF: convert it first")
     return loader
+
+
+def _refuse_tiff(file: FileIO, path: Path) -> None:
+    """Refuse what libvips would take for RGB, or for damaged. Source: TIFF 6.0, sections 8, 21 and 23."""
+    kind = exif.shorts(file, frozenset({BITS, COMPRESSION, PHOTOMETRIC}))
+    if kind.get(PHOTOMETRIC) == YCBCR and kind.get(COMPRESSION) != JPEG:
+        raise UserError(f"{path}: has YCbCr samples that are not JPEG's; convert it to RGB first")
+    if kind.get(PHOTOMETRIC) == CIELAB and kind.get(BITS) == 8:
+        raise UserError(f"{path}: has Lab samples of 8 bits; convert it to RGB, or to Lab of 16 bits, first")
 
 
 def _refuse_too_large(image: Any, path: Path, max_pixels: int) -> None:

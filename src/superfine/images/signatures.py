@@ -32,9 +32,9 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"MZ", "a program"),
 )
 
-# Camera raw files are TIFF files whose first picture is a thumbnail: reading that would be a silent disappointment.
+# Most camera raw files are TIFF files whose first picture is a thumbnail: reading that would be a silent disappointment.
 RAW_SUFFIXES = frozenset(
-    {".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srw", ".pef", ".orf", ".rw2", ".3fr", ".iiq"}
+    {".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".srw", ".pef", ".orf", ".raf", ".rw2", ".3fr", ".iiq"}
 )
 
 

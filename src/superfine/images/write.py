@@ -28,6 +28,7 @@ from superfine.images.strips import StripSource
 ROWS_AT_A_TIME = 64
 BIG_TIFF_FROM = 3_900_000_000  # bytes; classic TIFF ends at 2³²
 Strip = NDArray[np.float32 | np.uint8]
+MOST_EXIF = 64_000  # bytes; JPEG ends at 2¹⁶, and libexif, which libvips writes all other formats by, a little before
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -65,7 +66,8 @@ def write(picture: Picture, path: str | PathLike[str], *, quality: int | None = 
     Parameters
     ----------
     picture : Picture
-        Values outside [0, 1] are clipped. Grey, alpha, 16 bits and the metadata are kept where the format can.
+        Values outside [0, 1] are clipped. Grey, alpha, 16 bits and the metadata are kept where the format can: of EXIF above
+        64 KB all formats but TIFF lose the largest values, the maker's notes first, and JPEG loses XMP above 60 KB.
     path : path
         An existing file is replaced. A symbolic link is replaced too, not what it points to.
     quality : int, optional
@@ -278,7 +280,8 @@ def _dress(image: Any, format: Format, layout: Layout, metadata: Metadata) -> An
     """Give the image its metadata, and three channels where the format has no grey."""
     across, down = metadata.dpi or (USUAL_DPI, USUAL_DPI)
     image = image.copy(xres=across / MM_PER_INCH, yres=down / MM_PER_INCH)
-    fields = {"exif-data": metadata.exif and exif.HEADER + metadata.exif, "xmp-data": metadata.xmp}
+    block = metadata.exif and exif.HEADER + exif.within(metadata.exif, MOST_EXIF)
+    fields = {"exif-data": block, "xmp-data": metadata.xmp}
     if metadata.icc is not None and profile_channels(metadata.icc) == (1 if layout.grey else 3):
         fields["icc-profile-data"] = metadata.icc
     for name, value in fields.items():

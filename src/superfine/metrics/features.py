@@ -121,7 +121,7 @@ def load(net: str, weights: Path | None, device: str) -> Network:
     Raises
     ------
     UserError
-        A file that is missing, damaged, of another network, or that cannot be fetched.
+        A file that is missing, damaged, of another network, or that cannot be fetched; a device that is not here.
     """
     with _loading:  # pictures are measured in several threads; the others wait for the first to load it
         return _load(net, weights, device)
@@ -132,6 +132,13 @@ _loading = Lock()
 
 @lru_cache(maxsize=4)
 def _load(net: str, weights: Path | None, device: str) -> Network:
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError):  # a torch built without it says so by an assertion
+        raise UserError(f"device {device}: torch cannot use it here; use `cpu`") from None
+    # For the whole process: within a block, pictures that are measured in other threads would meet either. A distance that
+    # is rounded to TF32, as cuDNN's convolutions are by default, would be another on a GPU than on a CPU.
+    torch.backends.cudnn.allow_tf32 = False
     linear: list[Tensor] = []
     if net in LINEAR:
         backbone, file = (backbone_file(net), linear_file(net)) if weights is None else given_files(weights, net)

@@ -16,7 +16,6 @@ from superfine.metrics.lpips import lpips
 from superfine.metrics.niqe import niqe
 from superfine.metrics.protocols import PROTOCOLS, Protocol
 from superfine.metrics.psnr import STRIP, luma, psnr
-from superfine.metrics.registry import METRICS
 from superfine.metrics.ssim import ms_ssim, ssim, ssim_daala
 from superfine.metrics.vgg import vgg_distance
 
@@ -45,7 +44,7 @@ def measure(
     ----------
     result, hr : H×W×3 RGB, the enlarged picture and the original: float32 in [0,1], or levels of 0–255 in uint8.
     lr : H/scale×W/scale×3, what was enlarged; only ``lr_consistency`` looks at it.
-    metrics : keys of :data:`superfine.metrics.METRICS`.
+    metrics : keys of :data:`superfine.metrics.METRICS`; not ``pi``, which needs scores from elsewhere.
     protocol : a key of :data:`superfine.metrics.PROTOCOLS`.
     scale : how many times ``lr`` was enlarged.
     grey : the original has a single channel (its three are equal).
@@ -68,7 +67,7 @@ def measure(
         raise ValueError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
     for name in metrics:
         if name not in _MEASURES:
-            raise ValueError(f"unknown metric {name!r}; choose among {', '.join(METRICS)}")
+            raise ValueError(f"unknown metric {name!r}; choose among {', '.join(_MEASURES)}")
     _check(result, hr)
     given = _Given(result, hr, lr, PROTOCOLS[protocol], scale, grey, weights or {}, device)
     return {name: _MEASURES[name](given) for name in metrics}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
-from superfine.images import imresize, is_picture, read
+from superfine.images import imresize, is_picture, read_levels
 from superfine.metrics.pristine import BUNDLED, FEATURES, Pristine, read_pristine
 from superfine.metrics.psnr import inside, luma
 from superfine.metrics.windows import gaussian, smooth
@@ -106,13 +106,12 @@ def fit_niqe(
         raise UserError(f"every {every}: must be 1 or more")
     if not folder.is_dir():
         raise UserError(f"{folder}: is not a folder; give a folder of photographs")
-    files = sorted(file for file in folder.rglob("*") if is_picture(file))[::every]
+    files = sorted(file for file in folder.rglob("*") if is_picture(file) and not file.is_dir())[::every]
     found: list[Doubles] = []
     for done, file in enumerate(files):
         progress(done, len(files))
-        picture = read(file)
-        levels = np.rint(picture.pixels * np.float32(255)).astype(np.uint8)
-        features, sharpness = _features(luma(levels, grey=picture.grey, rounded=True))
+        levels, grey = read_levels(file)
+        features, sharpness = _features(luma(levels, grey=grey, rounded=True))
         if len(features):
             found.append(features[sharpness > SHARP * sharpness.max()])
     progress(len(files), len(files))

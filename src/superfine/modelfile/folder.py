@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from superfine.errors import UserError
-from superfine.files import whole_file
+from superfine.files import alone, whole_file
 from superfine.modelfile.card import GRAPH, Card
 from superfine.modelfile.dial import mixture
 from superfine.modelfile.weights import Weights, decode, encode, header, lerp
@@ -194,7 +194,13 @@ def record(path: str | Path, variant: str, measured: Sequence[Mapping[str, Any]]
         Unknown variant; an entry without set or protocol, or with a number that is not finite; the disk's errors, and
         those of :func:`open_model`.
     """
-    folder = open_model(path)
+    path = Path(path)
+    open_model(path)
+    with _explained(path), alone(path, wait=True):
+        return _recorded(open_model(path), variant, measured)
+
+
+def _recorded(folder: ModelFolder, variant: str, measured: Sequence[Mapping[str, Any]]) -> ModelFolder:
     file = folder.path / _CARD
     if variant not in folder.card.variants:
         raise UserError(f"{file}: no variant {variant!r}; choose one of {', '.join(folder.card.variants)}")

@@ -70,7 +70,8 @@ class Torch:
         raise MemoryError(f"{self.device}: no memory for windows of {windows.shape[2]} × {windows.shape[1]} pixels")
 
     def _run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
+        # What is to be float32 is not rounded to TF32, as cuDNN's convolutions are by default.
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             # N×H×W×3 seen as N×3×H×W is what torch calls channels_last, so nothing is moved.
             picture = torch.from_numpy(np.ascontiguousarray(windows)).to(self._kind).permute(0, 3, 1, 2)
             result = self._compute(picture)
