@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from superfine import losses
+from superfine.checkpoints.interpolation import interpolate
 from superfine.checkpoints.publish import publish
 from superfine.data import Batches, Pack
 from superfine.errors import UserError
@@ -178,6 +179,29 @@ def test_it_starts_from_a_model_folder(small_pack: Pack, small_recipe: PixelReci
     published = {key: torch.from_numpy(value.astype(np.float32)) for key, value in model.weights("fidelity").items()}
     torch.testing.assert_close(load_file(run.path / "weights.safetensors"), published, rtol=0, atol=1e-7)
     assert run.description["start"]["training"]["name"] == "small"
+
+
+def test_it_tells_when_its_weights_have_seen_the_same_crops_before(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(small_recipe, steps=1)
+
+    def told(name: str, init: Path | None, seed: int = 1, patch: int = 6) -> bool:
+        train("x", replace(recipe, patch=patch), small_pack, tmp_path / name, seed=seed, options=Options(init=init))
+        return "very crops" in capsys.readouterr().err
+
+    first = tmp_path / "first"
+    assert not told("first", None)
+    assert told("again", first)
+    assert not told("again", first)  # it is finished
+    assert not told("other", first, seed=2)
+    assert told("at two removes", tmp_path / "other")
+    assert not told("larger", first, patch=7)
+    publish(first, tmp_path / "a")
+    publish(tmp_path / "other", tmp_path / "b")
+    between = interpolate((tmp_path / "a", None), (tmp_path / "b", None), 0.5, tmp_path / "between")
+    assert told("from a mixture", between.path, seed=2)
+    assert not told("from a mixture, other", between.path, seed=3)
 
 
 def test_a_time_budget_pauses_with_a_checkpoint(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:

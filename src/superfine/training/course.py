@@ -31,7 +31,7 @@ from superfine.training.monitor import Monitor
 from superfine.training.recipes import PixelRecipe
 from superfine.training.runs import Run
 from superfine.training.setup import Options, Setup
-from superfine.training.start import WEIGHTS
+from superfine.training.start import WEIGHTS, seen_before
 from superfine.training.supply import Pair
 from superfine.training.tensors import to_bytes
 from superfine.training.validation import write_panel
@@ -70,6 +70,10 @@ class Course:
                 if self.world.is_main:
                     opened.enter_context(self.setup.run.alone())
                 opened.enter_context(self._monitor)
+            if not self.step and seen_before(self.setup.run.description):
+                self._monitor.say(
+                    "its weights have seen these very crops in this order before; another --seed gives new ones"
+                )
             self._opened = opened.pop_all()
         return self
 

@@ -92,12 +92,12 @@ class Monitor:
         self._write(step, values)
         if self.active:
             self._board.add_image("panel", panel, step, dataformats="HWC")
-        self._say(f"step {step}/{self.steps}  " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
+        self.say(f"step {step}/{self.steps}  " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
         self._window_begun = time.monotonic()
 
     def rewind(self, step: int, cause: str) -> None:
         """The run went back to ``step``: what was logged behind it is removed."""
-        self._say(f"{cause}; going back to step {step} with half the rate")
+        self.say(f"{cause}; going back to step {step} with half the rate")
         self.first = self._window_step = step
         self._begun = self._window_begun = time.monotonic()
         if self.active:
@@ -127,7 +127,8 @@ class Monitor:
         line = f"step {step}/{self.steps}  {facts}  {rate:.2f} steps/s  {clock} left"
         print(f"\r\x1b[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """A line for a person, which stays above the progress."""
         if self.active:
             print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
 

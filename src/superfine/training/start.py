@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,34 @@ def initialise_discriminator(discriminator: nn.Module, settings: dict[str, Any],
     return {"sha256": digest(discriminator), **told}
 
 
+def seen_before(record: dict[str, Any]) -> bool:
+    """Whether a run that the run of ``record`` starts from, at any remove, was given crops of the same pack, seed and side.
+
+    Those are the same crops, in the same order, as far as the shorter of both goes (:class:`superfine.data.Batches`).
+    """
+    return any(_crops(earlier) == _crops(record) for earlier in _trainings(record.get("start")))
+
+
 def digest(network: nn.Module) -> str:
     """SHA-256 of a network's tensors, in their order."""
     found = hashlib.sha256()
     for value in network.state_dict().values():
         found.update(value.cpu().numpy().tobytes())
     return found.hexdigest()
+
+
+def _trainings(told: Any) -> Iterator[dict[str, Any]]:
+    """The records of runs in ``told``, at any depth: mixtures have several."""
+    if isinstance(told, dict) and isinstance(told.get("recipe"), dict) and isinstance(told.get("data"), dict):
+        yield told
+    if isinstance(told, dict | list):
+        for value in told.values() if isinstance(told, dict) else told:
+            yield from _trainings(value)
+
+
+def _crops(record: dict[str, Any]) -> tuple[Any, ...]:
+    """What decides which crops a run sees."""
+    return record["data"].get("sha256"), record.get("seed"), record["recipe"].get("patch")
 
 
 def _from_run(run: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
