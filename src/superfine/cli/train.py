@@ -56,7 +56,7 @@ def train(
     patch
         Side of a crop in low-resolution pixels.
     seed
-        Decides the first weights, the crops and their order; weights from --init gain from one that they have not had.
+        Decides the first weights, the crops and their order; for weights from --init, another one than theirs gives new crops.
     settings
         Another setting of the recipe, as NAME=VALUE, such as network.channels=64 or schedule.rate=2e-4. Can be repeated.
     init

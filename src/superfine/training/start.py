@@ -99,7 +99,8 @@ def initialise_discriminator(discriminator: nn.Module, settings: dict[str, Any],
 def seen_before(record: dict[str, Any]) -> bool:
     """Whether a run that the run of ``record`` starts from, at any remove, was given crops of the same pack, seed and side.
 
-    Those are the same crops, in the same order, as far as the shorter of both goes (:class:`superfine.data.Batches`).
+    Those are the same crops, in the same order, as far as the shorter of both goes, and the smaller batch of each step
+    (:class:`superfine.data.Batches`).
     """
     return any(_crops(earlier) == _crops(record) for earlier in _trainings(record.get("start")))
 
