@@ -4,16 +4,17 @@ import csv
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from superfine import zoo
 from superfine.modelfile import open_model
 from superfine.training.recipes import PixelRecipe
+from superfine.training.start import trainings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,18 +23,6 @@ TRAINED = [
     for name, folder in zoo.catalogue().items()
     for variant_name, variant in open_model(folder).card.variants.items()
 ]
-
-
-def all_the_way(training: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """A training, that of the weights it started from, and so on; of weights made of others, the trainings of these."""
-    while training:
-        if made := training.get("interpolated") or training.get("carried"):
-            for end in made.values():
-                if isinstance(end, dict):
-                    yield from all_the_way(end["training"])
-            return
-        yield training
-        training = (training.get("start") or {}).get("training")
 
 
 def differing(recorded: Any, made: Any, prefix: str = "") -> list[str]:
@@ -52,7 +41,7 @@ def differing(recorded: Any, made: Any, prefix: str = "") -> list[str]:
 def test_the_command_on_a_card_trains_by_the_recorded_settings(
     training: dict[str, Any], trained_by: Callable[[Sequence[str]], tuple[PixelRecipe, int]]
 ) -> None:
-    for step in all_the_way(training):
+    for step in trainings(training):
         made, seed = trained_by(shlex.split(step["command"])[1:])
         settings = json.loads(json.dumps(asdict(made)))
         assert differing(step["recipe"], settings) == [], step["command"]
@@ -76,9 +65,7 @@ def test_the_list_of_photographs_is_that_of_the_pack() -> None:
     with (ROOT / "docs" / "corpus.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     digest = hashlib.sha256("".join(f"{row['height']} {row['width']} {row['sha256']}\n" for row in rows).encode())
-    packs = {
-        step["data"]["name"]: step["data"] for param in TRAINED for step in all_the_way(cast(Any, param.values[0]))
-    }
+    packs = {step["data"]["name"]: step["data"] for param in TRAINED for step in trainings(param.values[0])}
     assert (digest.hexdigest(), len(rows)) == (packs["corpus"]["sha256"], packs["corpus"]["pictures"])
     assert all(row["licence"] and row["repository"] and row["path"] for row in rows)
 

@@ -102,7 +102,17 @@ def seen_before(record: dict[str, Any]) -> bool:
     Those are the same crops, in the same order, as far as the shorter of both goes, and the smaller batch of each step
     (:class:`superfine.data.Batches`).
     """
-    return any(_crops(earlier) == _crops(record) for earlier in _trainings(record.get("start")))
+    return any(_crops(earlier) == _crops(record) for earlier in trainings(record.get("start")))
+
+
+def trainings(told: Any) -> Iterator[dict[str, Any]]:
+    """The records of all runs in ``told``, at any depth: a training, that of the weights it started from, and so on; of weights
+    made of others, the trainings of these."""
+    if isinstance(told, dict):
+        if isinstance(told.get("recipe"), dict) and isinstance(told.get("data"), dict):
+            yield told
+        for value in told.values():
+            yield from trainings(value)
 
 
 def digest(network: nn.Module) -> str:
@@ -111,15 +121,6 @@ def digest(network: nn.Module) -> str:
     for value in network.state_dict().values():
         found.update(value.cpu().numpy().tobytes())
     return found.hexdigest()
-
-
-def _trainings(told: Any) -> Iterator[dict[str, Any]]:
-    """The records of runs in ``told``, at any depth: mixtures have several."""
-    if isinstance(told, dict) and isinstance(told.get("recipe"), dict) and isinstance(told.get("data"), dict):
-        yield told
-    if isinstance(told, dict | list):
-        for value in told.values() if isinstance(told, dict) else told:
-            yield from _trainings(value)
 
 
 def _crops(record: dict[str, Any]) -> tuple[Any, ...]:
