@@ -36,6 +36,9 @@ def sigmoid(x: float) -> float:
 
 A = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1)
 B = torch.tensor([0.2, 0.5, 0.6]).reshape(1, 3, 1, 1)
+DY = 0.299 * -0.2 + 0.114 * 0.4
+SQUARES_YCBCR = DY**2 + 0.1 * (((0.4 - DY) / 1.772) ** 2 + ((-0.2 - DY) / 1.402) ** 2)
+"""The errors are red's −0.2 and blue's 0.4."""
 
 
 @pytest.mark.parametrize(
@@ -46,17 +49,30 @@ B = torch.tensor([0.2, 0.5, 0.6]).reshape(1, 3, 1, 1)
         ("charbonnier", (math.sqrt(0.04 + 1e-6) + 1e-3 + math.sqrt(0.16 + 1e-6)) / 3),
         ("mse_y", ((65.481 * -0.2 + 24.966 * 0.4) / 255) ** 2),
         ("psnr", 10 * math.log10(0.2 / 3 + 1e-4)),
+        ("mse_ycbcr", SQUARES_YCBCR),
+        ("psnr_ycbcr", 10 * math.log10(SQUARES_YCBCR + 1e-4)),
     ],
 )
 def test_pixel_losses_by_hand(name: str, expected: float) -> None:
     assert PIXEL_LOSSES[name](A, B).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_psnr_loss_weighs_pictures_alike() -> None:
+@pytest.mark.parametrize(("ycbcr", "rgb"), [("mse_ycbcr", "mse"), ("psnr_ycbcr", "psnr")])
+def test_an_error_of_brightness_costs_what_it_does_in_rgb_and_one_of_colour_less(ycbcr: str, rgb: str) -> None:
+    torch.manual_seed(0)
+    target, error = torch.rand(2, 3, 8, 8), 0.2 * torch.randn(2, 1, 8, 8)
+    weighted, plain = PIXEL_LOSSES[ycbcr], PIXEL_LOSSES[rgb]
+    assert weighted(target + error, target).item() == pytest.approx(plain(target + error, target).item(), rel=1e-4)
+    colour = error * torch.tensor([0.587, -0.299, 0.0]).reshape(3, 1, 1)  # red and green, of the same Y
+    assert weighted(target, target) < weighted(target + colour, target) < plain(target + colour, target)
+
+
+@pytest.mark.parametrize("loss", ["psnr", "psnr_ycbcr"])
+def test_the_psnr_loss_weighs_pictures_alike(loss: str) -> None:
     """A tenth of the error counts the same in an easy and in a hard picture, and hardly in one that is right to the bit."""
     target = torch.zeros(3, 3, 4, 4)
     errors = torch.tensor([0.2, 0.05, 1 / 1024]).reshape(3, 1, 1, 1).requires_grad_()
-    PIXEL_LOSSES["psnr"](target + errors, target).backward()
+    PIXEL_LOSSES[loss](target + errors, target).backward()
     assert errors.grad is not None
     gained = (errors * errors.grad).flatten().tolist()
     assert gained[0] == pytest.approx(20 / math.log(10) / 3, rel=0.01)

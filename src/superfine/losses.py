@@ -49,7 +49,35 @@ def psnr(result: Tensor, target: Tensor, *, epsilon: float = 1e-4) -> Tensor:
     is, so that easy pictures weigh as much as hard ones; the MSE leaves them to the hard ones. ε, 40 dB, keeps flat crops,
     whose error is that of rounding, from ruling the gradient. Both N×C×H×W in [0,1].
     """
-    return 10.0 * ((result - target).square().mean(dim=(1, 2, 3)) + epsilon).log10().mean()
+    return _decibels((result - target).square().mean(dim=(1, 2, 3)), epsilon)
+
+
+CHROMA = 0.1
+
+
+def mse_ycbcr(result: Tensor, target: Tensor, *, chroma: float = CHROMA) -> Tensor:
+    """``mean ΔY² + c · (ΔCb² + ΔCr²)``, YCbCr that of BT.601 in full range, Y in [0,1], Cb and Cr in [−½,½].
+
+    An RGB loss pays as much for an error of colour as for one of brightness; eyes see detail in brightness, and tables count
+    the PSNR of Y. So the network's capacity goes there, and c = 0.1 holds the colours. Both N×3×H×W RGB in [0,1].
+    """
+    return _squares_ycbcr(result - target, chroma).mean()
+
+
+def psnr_ycbcr(result: Tensor, target: Tensor, *, chroma: float = CHROMA, epsilon: float = 1e-4) -> Tensor:
+    """``mean over the pictures of 10 · log₁₀(mean ΔY² + c · (ΔCb² + ΔCr²) + ε)``: :func:`psnr` of :func:`mse_ycbcr`."""
+    return _decibels(_squares_ycbcr(result - target, chroma).mean(dim=(1, 2)), epsilon)
+
+
+def _decibels(errors: Tensor, epsilon: float) -> Tensor:
+    return 10.0 * (errors + epsilon).log10().mean()
+
+
+def _squares_ycbcr(error: Tensor, chroma: float) -> Tensor:
+    red, green, blue = error.unbind(1)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    cb, cr = (blue - y) / 1.772, (red - y) / 1.402
+    return y.square() + chroma * (cb.square() + cr.square())
 
 
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -58,6 +86,8 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse_y": mse_y,
     "charbonnier": charbonnier,
     "psnr": psnr,
+    "mse_ycbcr": mse_ycbcr,
+    "psnr_ycbcr": psnr_ycbcr,
 }
 
 
