@@ -55,29 +55,29 @@ def psnr(result: Tensor, target: Tensor, *, epsilon: float = 1e-4) -> Tensor:
 CHROMA = 0.1
 
 
-def mse_ycbcr(result: Tensor, target: Tensor, *, chroma: float = CHROMA) -> Tensor:
-    """``mean ΔY² + c · (ΔCb² + ΔCr²)``, YCbCr that of BT.601 in full range, Y in [0,1], Cb and Cr in [−½,½].
+def mse_ycbcr(result: Tensor, target: Tensor) -> Tensor:
+    """``mean ΔY² + 0.1 · (ΔCb² + ΔCr²)``, YCbCr that of BT.601 in full range, Y in [0,1], Cb and Cr in [−½,½].
 
     An RGB loss pays as much for an error of colour as for one of brightness; eyes see detail in brightness, and tables count
-    the PSNR of Y. So the network's capacity goes there, and c = 0.1 holds the colours. Both N×3×H×W RGB in [0,1].
+    the PSNR of Y. So the network's capacity goes there, and the tenth holds the colours. Both N×3×H×W RGB in [0,1].
     """
-    return _squares_ycbcr(result - target, chroma).mean()
+    return _squares_ycbcr(result - target).mean()
 
 
-def psnr_ycbcr(result: Tensor, target: Tensor, *, chroma: float = CHROMA, epsilon: float = 1e-4) -> Tensor:
-    """``mean over the pictures of 10 · log₁₀(mean ΔY² + c · (ΔCb² + ΔCr²) + ε)``: :func:`psnr` of :func:`mse_ycbcr`."""
-    return _decibels(_squares_ycbcr(result - target, chroma).mean(dim=(1, 2)), epsilon)
+def psnr_ycbcr(result: Tensor, target: Tensor, *, epsilon: float = 1e-4) -> Tensor:
+    """:func:`psnr` with the error of :func:`mse_ycbcr`, averaged over each picture; both N×3×H×W RGB in [0,1]."""
+    return _decibels(_squares_ycbcr(result - target).mean(dim=(1, 2)), epsilon)
 
 
 def _decibels(errors: Tensor, epsilon: float) -> Tensor:
     return 10.0 * (errors + epsilon).log10().mean()
 
 
-def _squares_ycbcr(error: Tensor, chroma: float) -> Tensor:
+def _squares_ycbcr(error: Tensor) -> Tensor:
     red, green, blue = error.unbind(1)
     y = 0.299 * red + 0.587 * green + 0.114 * blue
     cb, cr = (blue - y) / 1.772, (red - y) / 1.402
-    return y.square() + chroma * (cb.square() + cr.square())
+    return y.square() + CHROMA * (cb.square() + cr.square())
 
 
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

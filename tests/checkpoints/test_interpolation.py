@@ -9,7 +9,7 @@ import pytest
 from superfine.checkpoints.interpolation import interpolate
 from superfine.checkpoints.publish import publish
 from superfine.errors import UserError
-from superfine.modelfile import ModelFolder, lerp, open_model
+from superfine.modelfile import ModelFolder, lerp, open_model, trainings
 from superfine.openvino_core import core
 
 Run = Callable[..., Path]
@@ -57,6 +57,18 @@ def test_the_card_says_of_what(ends: tuple[ModelFolder, ModelFolder], tmp_path: 
         "licence": "CC-BY-4.0",
         "training": b.card.variants["texture"].training,
     }
+
+
+def test_mixed_again_the_card_tells_of_each_run_once(ends: tuple[ModelFolder, ModelFolder], tmp_path: Path) -> None:
+    a, b = ends
+    mixed = interpolate((a.path, None), (b.path, "texture"), 0.75, tmp_path / "mixed")
+    (variant,) = interpolate((mixed.path, None), (a.path, None), 0.5, tmp_path / "again").card.variants.values()
+    told = [training["seed"] for training in trainings(variant.training)]
+    assert told == [
+        training["seed"]
+        for end in (a.card.variants["fidelity"], b.card.variants["texture"])
+        for training in trainings(end.training)
+    ]
 
 
 def test_two_licences_are_both_named(make_run: Run, tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from superfine import zoo
-from superfine.modelfile import open_model
+from superfine.modelfile import open_model, told_once, trainings
 from superfine.training.recipes import PixelRecipe
-from superfine.training.start import trainings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +57,11 @@ def test_a_card_tells_all_that_the_kept_run_does() -> None:
         assert told == {key: training.get(key) for key in told}, training["command"]
         begun = [(record.get("start") or {}).get("sha256") for record in (run, training)]
         assert begun[0] == begun[1], training["command"]
+
+
+@pytest.mark.parametrize("training", TRAINED)
+def test_a_card_tells_of_each_run_once(training: dict[str, Any]) -> None:
+    assert told_once(training) == training
 
 
 def test_the_list_of_photographs_is_that_of_the_pack() -> None:

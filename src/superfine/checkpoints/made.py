@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from superfine.errors import UserError
-from superfine.modelfile import GRAPH, Card, ModelFolder, Variant, Weights, open_model, write_model
+from superfine.modelfile import GRAPH, Card, ModelFolder, Variant, Weights, open_model, told_once, write_model
 
 
 class End:
@@ -79,7 +79,7 @@ def write_made(
         halo=max(halos) if len(halos) == len(cards) else None,
         multiple=card.multiple,
         precision="f32" if "f32" in (card.precision for card in cards) else "auto",
-        variants={place: Variant(there.file, description, training)},
+        variants={place: Variant(there.file, description, told_once(training))},
         licence=licence or " and ".join(dict.fromkeys(card.licence for card in cards)),
     )
     return write_model(out, made, ends[0].model.read(GRAPH), {place: weights})

@@ -3,6 +3,7 @@
 from superfine.modelfile.card import FORMAT, GRAPH, Card, Variant
 from superfine.modelfile.dial import parse_dial
 from superfine.modelfile.folder import ModelFolder, open_model, record, write_model
+from superfine.modelfile.lineage import told_once, trainings
 from superfine.modelfile.weights import Weights, decode, encode, half, lerp, offsets
 
 __all__ = [
@@ -20,5 +21,7 @@ __all__ = [
     "open_model",
     "parse_dial",
     "record",
+    "told_once",
+    "trainings",
     "write_model",
 ]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +101,7 @@ def seen_before(record: dict[str, Any]) -> bool:
     Those are the same crops, in the same order, as far as the shorter of both goes, and the smaller batch of each step
     (:class:`superfine.data.Batches`).
     """
-    return any(_crops(earlier) == _crops(record) for earlier in trainings(record.get("start")))
-
-
-def trainings(told: Any) -> Iterator[dict[str, Any]]:
-    """The records of all runs in ``told``, at any depth: a training, that of the weights it started from, and so on; of weights
-    made of others, the trainings of these."""
-    if isinstance(told, dict):
-        if isinstance(told.get("recipe"), dict) and isinstance(told.get("data"), dict):
-            yield told
-        for value in told.values():
-            yield from trainings(value)
+    return any(_crops(earlier) == _crops(record) for earlier in modelfile.trainings(record.get("start")))
 
 
 def digest(network: nn.Module) -> str:
