@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import pyvips
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from superfine.training.recipes import PixelRecipe
+
+# The same examples every time, however slow the machine.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
+
+# A shell's background job is born deaf to Ctrl-C, and so are its children; the tests of Ctrl-C send it to theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -62,7 +62,7 @@ def untiled(pixels: NDArray[np.float32], radius: int, multiple: int = 1) -> NDAr
     return in_cells(canvas, radius, multiple)[: 2 * height, : 2 * width]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sides, sides, st.integers(0, 20), st.integers(16, 120), st.integers(1, 3), st.integers(0, 2**31))
 def test_tiled_equals_untiled(height: int, width: int, radius: int, tile: int, multiple: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).random((height, width, 3), dtype=np.float32)
@@ -72,7 +72,7 @@ def test_tiled_equals_untiled(height: int, width: int, radius: int, tile: int, m
         assert side <= min(tile + 2 * tiles.halo, length + -length % multiple)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     sides,
     sides,

@@ -58,7 +58,7 @@ def untiled(model: superfine.Model, pixels: NDArray[np.float32]) -> NDArray[np.f
     return model.backend.run(canvas[None])[0][: model.scale * height, : model.scale * width].copy()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(16, 80), st.integers(0, 2**31))
 def test_tiled_equals_untiled(
     model: superfine.Model, exact_model: superfine.Model, height: int, width: int, tile: int, seed: int

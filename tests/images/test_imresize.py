@@ -58,7 +58,7 @@ def test_nearest_takes_pixels_as_they_are() -> None:
     np.testing.assert_array_equal(imresize(picture, scale=0.5), imresize(picture, scale=0.5, antialias=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 23),
     width=st.integers(1, 23),

@@ -58,7 +58,7 @@ def names(folder: Path) -> list[str]:
 # ------------------------------------------------------------------------------------------------------ round trips
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([".png", ".tif"]),
     st.integers(1, 40),

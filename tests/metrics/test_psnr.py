@@ -28,7 +28,7 @@ def test_psnr_by_hand() -> None:
     assert psnr(a, framed, crop=2, data_range=255) == float("inf"), "the border is not measured"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(3, 150), st.integers(3, 20), st.sampled_from([(), (3,)]))
 def test_psnr_is_that_of_scikit_image(seed: int, height: int, width: int, channels: tuple[int, ...]) -> None:
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ def two_pictures(seed: int, height: int, width: int, noise: float = 20.0) -> tup
     return a.clip(0, 255).round(), (a + rng.normal(0, noise, a.shape)).clip(0, 255).round()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(19, 90), st.integers(19, 300), st.floats(0, 60))
 def test_ssim_is_that_of_scikit_image(seed: int, height: int, width: int, noise: float) -> None:
     a, b = two_pictures(seed, height, width, noise)
@@ -104,7 +104,7 @@ def halved(x: Picture) -> Picture:
 
 
 @pytest.mark.parametrize("metric", ALL)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32), height=st.integers(180, 200), width=st.integers(180, 280), noise=st.floats(0.5, 80))
 def test_symmetry_identity_and_range(
     metric: Callable[..., float], seed: int, height: int, width: int, noise: float

@@ -8,15 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from superfine.errors import UserError
 from superfine.modelfile import Weights, decode, encode, half, lerp, offsets
-
-# Nothing here is a race: the machine may be busy.
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FILE = Path("model/fidelity.safetensors")
 shapes = hnp.array_shapes(min_dims=1, max_dims=4, max_side=4)
@@ -39,19 +36,16 @@ def identical(a: Weights, b: Weights) -> bool:
     )
 
 
-@unhurried
 @given(weights)
 def test_what_is_written_is_read(tensors: Weights) -> None:
     assert identical(decode(encode(tensors), FILE), tensors)
 
 
-@unhurried
 @given(weights)
 def test_other_readers_of_safetensors_agree(tensors: Weights) -> None:
     assert identical(safetensors.numpy.load(encode(tensors)), tensors)
 
 
-@unhurried
 @given(weights)
 def test_the_offsets_point_at_the_tensors(tensors: Weights) -> None:
     data = encode(tensors)
@@ -59,7 +53,6 @@ def test_the_offsets_point_at_the_tensors(tensors: Weights) -> None:
         assert data[begin : begin + length] == tensors[name].tobytes()
 
 
-@unhurried
 @given(pairs(), st.randoms())
 def test_the_header_depends_on_names_and_shapes_only(pair: tuple[Weights, Weights], random) -> None:
     a, b = pair
@@ -71,7 +64,6 @@ def test_the_header_depends_on_names_and_shapes_only(pair: tuple[Weights, Weight
     assert start % 8 == 0
 
 
-@unhurried
 @given(pairs())
 def test_the_ends_of_the_dial_are_the_files_bytes(pair: tuple[Weights, Weights]) -> None:
     a, b = pair
@@ -79,7 +71,6 @@ def test_the_ends_of_the_dial_are_the_files_bytes(pair: tuple[Weights, Weights])
     assert encode(lerp(a, b, 1.0)) == encode(b)
 
 
-@unhurried
 @given(pairs(), st.floats(0, 1))
 def test_the_lerp_against_float64(pair: tuple[Weights, Weights], alpha: float) -> None:
     a, b = pair
@@ -92,7 +83,6 @@ def test_the_lerp_against_float64(pair: tuple[Weights, Weights], alpha: float) -
         assert (np.abs(values - exact) <= tolerance).all()
 
 
-@unhurried
 @given(weights, st.floats(0, 1))
 def test_between_equal_weights_nothing_moves(tensors: Weights, alpha: float) -> None:
     assert identical(lerp(tensors, tensors, alpha), tensors)
@@ -180,7 +170,6 @@ def test_metadata_of_other_writers_is_passed_over() -> None:
     assert identical(decode(data, FILE), TENSORS)
 
 
-@unhurried
 @given(st.binary(max_size=64))
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
     with contextlib.suppress(UserError):
