@@ -46,9 +46,9 @@ def commands(page: Path, folder: Path) -> list[list[str]]:
             if words[1] == "train":
                 first = first or words
             if LEFT_OUT in words:
-                words.remove(LEFT_OUT)
+                place = words.index(LEFT_OUT)
                 taken = {"--set"} | {"--batch", "--patch", "--validation"} - set(words)
-                words[3:3] = [word for pair in pairwise(first) if pair[0] in taken for word in pair]
+                words[place : place + 1] = [word for pair in pairwise(first) if pair[0] in taken for word in pair]
             found.append(words)
     return found
 
