@@ -101,6 +101,11 @@ def part_name(name: str, pid: int, number: int) -> str:
     return f".{name[:BEGINNING]}.{_machine()}-{pid}.{number}.part"
 
 
+def is_part(name: str) -> bool:
+    """Whether this is the name of such a temporary file, of any process on any machine."""
+    return name.startswith(".") and name.endswith(".part")
+
+
 def folder_name(name: str) -> str:
     """``name`` with "_" for what a file's name may not hold on some system, such as the colon of ``compact-x4:0.6``."""
     plain = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)

@@ -278,6 +278,14 @@ def test_refuses_what_is_no_folder_of_pictures(tmp_path: Path, photos: Path) -> 
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_killed_before_its_first_file_was_whole_it_goes_on(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (*packing.BUILDING, ".journal.jsonl.0-1.0.part"):
+        (out / name).write_bytes(b"half")
+    assert len(pack(photos, out)) == len(pack(photos, tmp_path / "other"))
+
+
 def test_an_unwritable_place_is_one_line(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write the pack"):

@@ -267,7 +267,7 @@ def test_the_discriminator_of_another_run_goes_on(
     monkeypatch.chdir(tmp_path)
     recipe = replace(recipe, **PENALISED)  # without spectral norm, whose vectors move though the rate is 0
     first = adversarial_stage.train("gan", recipe, small_pack, Path("first"), command="the command")
-    still = replace(recipe, steps=2, schedule=Schedule(rate=0.0))
+    still = replace(recipe, steps=3, schedule=Schedule(rate=0.0))
     follow = Options(init=Path("first"), init_discriminator=Path("first"))
     paused = adversarial_stage.train("gan", still, small_pack, Path("next"), options=replace(follow, minutes=0.0))
     before, after = (
@@ -279,6 +279,12 @@ def test_the_discriminator_of_another_run_goes_on(
 
     with pytest.raises(UserError, match="another discriminator_start"):
         adversarial_stage.train("gan", still, small_pack, Path("next"), options=Options(init=Path("first")))
+    # The other run learns on.
+    state = torch.load(first.path / "checkpoint.pt", weights_only=True)
+    state["discriminator"] = {name: value + 1 for name, value in state["discriminator"].items()}
+    torch.save(state, first.path / "checkpoint.pt")
+    still_paused = adversarial_stage.train("gan", still, small_pack, Path("next"), options=replace(follow, minutes=0.0))
+    assert still_paused.description["discriminator_start"] == told
     first.path.rename("elsewhere")
     assert adversarial_stage.train("gan", still, small_pack, Path("next"), options=follow).finished
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from superfine import losses
 from superfine.checkpoints.interpolation import interpolate
@@ -24,6 +25,7 @@ from superfine.checkpoints.publish import publish
 from superfine.data import Batches, Pack
 from superfine.errors import UserError
 from superfine.networks import build
+from superfine.training.distributed import World
 from superfine.training.pixel_stage import train
 from superfine.training.recipes import PixelRecipe
 from superfine.training.schedules import learning_rate
@@ -317,6 +319,61 @@ def test_a_passing_illness_is_survived_with_half_the_rate(
     with np.load(run.path / "failures" / "step-0000006.npz") as dump:
         assert str(dump["term"]) == "l1"
         np.testing.assert_array_equal(dump["hr"], Batches(small_pack, seed=1, batch=4, patch=6)(5)[1])
+
+
+def test_an_illness_just_before_a_validation_is_survived(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def l1(result: Tensor, target: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return losses.l1(result, target) * (math.nan if calls == 6 else 1)
+
+    monkeypatch.setitem(losses.PIXEL_LOSSES, "l1", l1)
+    options = Options(log_every=4, save_every=4, validation=photos, validate_every=3)
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=options)
+    assert run.finished
+    assert calls == 14, "it goes back to step 4 at once"
+    log = records(run.path)
+    assert [record["step"] for record in log if "psnr_y/photos" in record] == [3, 6, 9, 12]
+    assert [record["step"] for record in log if "l1" in record] == [4, 8, 12]
+    assert (run.path / "failures" / "step-0000006.npz").exists()
+
+
+def test_weights_that_an_update_ruined_are_not_saved(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of that update was a good one: it is of the weights before."""
+    average_gradients = World.average_gradients
+    calls = 0
+
+    def ruining(self: World, parameters: Iterable[nn.Parameter]) -> None:
+        nonlocal calls
+        calls += 1
+        given = list(parameters)
+        average_gradients(self, given)
+        if calls == 8:
+            assert given[0].grad is not None
+            given[0].grad.fill_(math.inf)
+
+    monkeypatch.setattr(World, "average_gradients", ruining)
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(log_every=2, save_every=4))
+    assert run.finished
+    assert calls == 16, "steps 5 to 8 are done twice"
+    assert all(value.isfinite().all() for value in load_file(run.path / "weights.safetensors").values())
+    with np.load(run.path / "failures" / "step-0000008.npz") as dump:
+        assert str(dump["term"]) == "weights"
+
+
+def test_killed_before_its_record_was_whole_it_begins(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".run.json.0-1.0.part").write_text('{"name": ')
+    assert train("small", small_recipe, small_pack, tmp_path / "run").finished
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 def test_a_loss_that_stays_ill_gives_up(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:

@@ -112,9 +112,12 @@ def test_checkerboard_needs_room_for_its_window() -> None:
         override(recipe("compact-fidelity"), {"checkerboard": "1", "patch": "7"})
 
 
-def test_the_unet_discriminator_needs_crops_that_it_can_halve() -> None:
+def test_discriminators_need_crops_that_they_can_halve() -> None:
+    assert override(recipe("compact-texture"), {"patch": "10", "network.scale": "2"}).patch == 10
+    with pytest.raises(UserError, match=r"patch: 9 makes crops of 18 HR pixels, .* multiple of 4"):
+        override(recipe("compact-texture"), {"patch": "9", "network.scale": "2"})
     assert override(recipe("compact-texture"), {"discriminator": "unet", "patch": "10"}).patch == 10
-    with pytest.raises(UserError, match=r"patch: 7 makes crops of 28 HR pixels, but .* multiple of 8"):
+    with pytest.raises(UserError, match=r"patch: 7 makes crops of 28 HR pixels, .* multiple of 8"):
         override(recipe("compact-texture"), {"discriminator": "unet", "patch": "7", "checkerboard": "0"})
 
 

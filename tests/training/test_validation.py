@@ -75,3 +75,16 @@ def test_the_best_is_the_best_on_one_set(tmp_path: Path) -> None:
     assert run.note_validation("easy", 2, 40.0, 0.2) == ["psnr", "perceptual"]
     assert run.note_validation("easy", 3, 39.0, 0.1) == ["perceptual"]
     assert run.note_validation("hard", 4, 25.0, None) == ["psnr"], "another set begins anew"
+
+
+def test_what_was_best_on_the_way_that_was_given_up_is_forgotten(tmp_path: Path) -> None:
+    run = Run.start(tmp_path / "run", {"recipe": {}, "data": {"sha256": ""}}, {})
+    run.forget_validations(0)
+    run.note_validation("set", 2, 28.0, 0.1)
+    run.note_validation("set", 4, 30.0, 0.2)
+    run.forget_validations(3)
+    assert json.loads((run.path / "run.json").read_text())["validation"]["best"] == {
+        "perceptual": {"value": 0.1, "step": 2}
+    }
+    assert run.note_validation("set", 4, 29.0, 0.2) == ["psnr"]
+    assert run.note_validation("set", 5, 28.5, 0.2) == []

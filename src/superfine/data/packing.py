@@ -23,7 +23,7 @@ from superfine.cores import cores
 from superfine.data.duplicates import near, signs, version
 from superfine.data.pack import INDEX, Entry, Pack, Pixels, Skipped
 from superfine.errors import UserError
-from superfine.files import alone, whole_file
+from superfine.files import alone, is_part, whole_file
 from superfine.images import imresize, is_picture, read
 
 JOURNAL = "building.jsonl"
@@ -89,7 +89,12 @@ def pack(
         if not found:
             raise UserError(f"{source}: holds no pictures; give a folder with PNG, JPEG, WebP, TIFF or AVIF files")
         jobs += found
-    if out.exists() and not (out / INDEX).exists() and not (out / JOURNAL).exists() and any(out.iterdir()):
+    begun = (out / INDEX).exists() or (out / JOURNAL).exists()
+    if (
+        not begun
+        and out.exists()
+        and any(file.name not in BUILDING and not is_part(file.name) for file in out.iterdir())
+    ):
         raise UserError(f"{out}: is a folder with other things in it; name a new one")
     try:
         out.mkdir(parents=True, exist_ok=True)

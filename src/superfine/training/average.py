@@ -30,6 +30,12 @@ def follow(average: Average, network: nn.Module, decay: float, step: int) -> Non
         average[key].copy_(value)
 
 
+def is_finite(average: Average) -> bool:
+    """Whether no tensor holds NaN or infinity, or squares whose sum does. Waits for the device."""
+    norms = torch._foreach_norm([value for value in average.values() if value.is_floating_point()])
+    return bool(torch.stack(norms).isfinite().all())
+
+
 def apply(average: Average, recipe: PixelRecipe) -> nn.Module:
     """A network of the recipe with the averaged weights, on their device."""
     network = build(recipe.architecture, asdict(recipe.network))

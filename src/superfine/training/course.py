@@ -99,8 +99,8 @@ class Course:
     def updated(self, values: dict[str, Tensor], rate: float) -> None:
         """An update was made at ``rate``: its scalars are logged as means over the window, and watched.
 
-        A value that is not finite, or an ``absolute_error`` that tells of collapse, brings the run back to its last
-        checkpoint with half the rate.
+        A value that is not finite, weights that are not when they are to be saved or validated, or an ``absolute_error`` that
+        tells of collapse, bring the run back to its last checkpoint with half the rate.
 
         Raises
         ------
@@ -115,12 +115,19 @@ class Course:
         if self.world.size == 1 or self.step % AGREE_EVERY == 0:
             self._stopping = self.world.any(self.stop.asked is not None or self._time_is_up())
         saving = self.step % self.options.save_every == 0 or last or self._stopping
-        if saving or self.step % self.options.log_every == 0:
+        validating = self.options.validation is not None and (self.step % self.options.validate_every == 0 or last)
+        # A loss is that of before its update, so the last one says nothing of the weights at hand.
+        ruined = (saving or validating) and self.world.any(not averaging.is_finite(self.setup.average))
+        if ruined or saving or self.step % self.options.log_every == 0:
             window = self._history.take(self.world)
             length = len(next(iter(window.values())))
             # A pause cuts a window short, and the mean of a few updates says little.
             whole = length >= min(self.options.log_every, self.options.save_every)
-            illness = not_finite(window) or (collapsed(window, self._best_error.item()) if whole else None)
+            illness = not_finite(window)
+            if not illness and ruined:
+                illness = Illness("weights", length - 1, "the weights are not finite")
+            if not illness and whole:
+                illness = collapsed(window, self._best_error.item())
             if illness:
                 self._roll_back(illness, length)
                 return
@@ -129,8 +136,8 @@ class Course:
                 self._best_error.clamp_(max=values_of_window.get("absolute_error", math.inf))
             with self._writing():
                 self._monitor.record(self.step, values_of_window | {"rate": rate}, patches=self.recipe.batch)
-        if self.setup.validation and (self.step % self.options.validate_every == 0 or last):
-            with self._writing():
+        if self.setup.validation and validating:
+            with self._writing(), self._monitor.apart():
                 self._validate()
         if saving:
             self._save()
@@ -214,6 +221,8 @@ class Course:
         self.step, _ = checkpoint.load(path, self._parts)
         self.rollbacks = rollbacks
         self._rewound, self._stopping = True, False
+        if self.world.is_main:
+            self.setup.run.forget_validations(self.step)
         self.world.wait()
         self._save()
         self._monitor.rewind(self.step, illness.cause)

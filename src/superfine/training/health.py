@@ -1,4 +1,4 @@
-"""Whether a run is still well: values that are not finite, and collapse."""
+"""Whether a run is still well: values and weights that are not finite, and collapse."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ COLLAPSE = 4.0
 
 @dataclass(frozen=True)
 class Illness:
-    """What went wrong: the ``term`` of the loss, and the first step of the window at which it did (0 is its first)."""
+    """What went wrong: the ``term`` of the loss or "weights", and the first step of the window at which it did, from 0."""
 
     term: str
     index: int

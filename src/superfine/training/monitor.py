@@ -72,6 +72,13 @@ class Monitor:
         yield
         self._waited += time.monotonic() - asked
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """The block's time does not count as training."""
+        begun = time.monotonic()
+        yield
+        self._window_begun += time.monotonic() - begun
+
     def steps_since_record(self, step: int) -> int:
         """Steps that the next record is about."""
         return step - self._window_step
@@ -88,12 +95,11 @@ class Monitor:
         self._window_begun, self._window_step, self._waited = now, step, 0.0
 
     def record_validation(self, step: int, values: dict[str, float], panel: NDArray[np.float32]) -> None:
-        """Log measurements on the validation pictures and show the panel, H×W×3; the time does not count as training."""
+        """Log measurements on the validation pictures and show the panel, H×W×3."""
         self._write(step, values)
         if self.active:
             self._board.add_image("panel", panel, step, dataformats="HWC")
         self.say(f"step {step}/{self.steps}  " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
-        self._window_begun = time.monotonic()
 
     def rewind(self, step: int, cause: str) -> None:
         """The run went back to ``step``: what was logged behind it is removed."""

@@ -187,16 +187,17 @@ class AdversarialRecipe(PixelRecipe):
             raise UserError("discriminator_updates: must be 1 or more")
         if not 0.0 < self.discriminator_rate < math.inf:
             raise UserError("discriminator_rate: must be more than 0; 1 gives both networks one rate")
+        side = self.patch * self.network.scale
         crop = getattr(self.discriminator, "crop", None)
-        if crop not in (None, self.patch * self.network.scale):
-            side = self.patch * self.network.scale
+        if crop not in (None, side):
             raise UserError(
                 f"discriminator.crop: is {crop}, but crops have {side} HR pixels; give --set discriminator.crop={side}"
             )
-        if isinstance(self.discriminator, UNetDiscriminatorConfig) and (self.patch * self.network.scale) % 8:
+        multiple = {PatchDiscriminatorConfig: 4, UNetDiscriminatorConfig: 8}.get(type(self.discriminator), 1)
+        if side % multiple:
             raise UserError(
-                f"patch: {self.patch} makes crops of {self.patch * self.network.scale} HR pixels, but the U-Net discriminator "
-                "halves them three times; give a patch whose crops have a multiple of 8"
+                f"patch: {self.patch} makes crops of {side} HR pixels, which the discriminator cannot halve often enough; "
+                f"give a patch whose crops have a multiple of {multiple}"
             )
 
 

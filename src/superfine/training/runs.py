@@ -18,7 +18,7 @@ from torch import nn
 
 from superfine.data import Pack
 from superfine.errors import UserError
-from superfine.files import alone, whole_file
+from superfine.files import alone, is_part, whole_file
 from superfine.networks import name_of
 from superfine.training.checkpoint import FILE as CHECKPOINT
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe
@@ -64,7 +64,7 @@ class Run:
                         raise UserError(f"{path}: is finished, but its {WEIGHTS} is gone; name a new folder with -o")
                     found["finished"] = False  # the checkpoint of its last step has them
                 return cls(path, found)
-            if write and path.exists() and any(path.iterdir()):
+            if write and path.exists() and any(not is_part(entry.name) for entry in path.iterdir()):
                 raise UserError(f"{path}: is a folder with other things in it; name a new one with -o")
             run = cls(path, description)
             if write:
@@ -135,6 +135,12 @@ class Run:
         self.description["validation"] = {"set": name, "psnr_y": measured, "step": step, "best": best}
         self._write()
         return found
+
+    def forget_validations(self, step: int) -> None:
+        """Drop what was best behind ``step``, to which the run went back: it will pass there with other weights."""
+        if found := self.validation:
+            found["best"] = {kind: best for kind, best in found["best"].items() if best["step"] <= step}
+            self._write()
 
     def finish(self) -> None:
         """Say that the last step is done and the weights are written."""

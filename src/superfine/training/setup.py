@@ -18,7 +18,7 @@ from superfine.training.distributed import World
 from superfine.training.objective import features_of
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe
 from superfine.training.runs import Run, defaults_of, describe, start_of
-from superfine.training.start import initialise, initialise_discriminator
+from superfine.training.start import initialise, initialise_discriminator, is_of
 from superfine.training.supply import Supply
 from superfine.training.validation import Validation
 
@@ -100,7 +100,10 @@ def prepare(
     if source := options.init_discriminator:
         if discriminator is None:
             raise UserError(f"--init-discriminator {source}: the recipe trains no discriminator; leave it out")
-        known = None if source.exists() else start_of(out, "discriminator_start")
+        # As above; and that other run may have gone on since.
+        known = start_of(out, "discriminator_start")
+        if known and source.exists() and not is_of(known, source):
+            known = None
         description["discriminator_start"] = known or initialise_discriminator(
             discriminator, description["recipe"]["discriminator"], source
         )

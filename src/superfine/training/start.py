@@ -17,6 +17,8 @@ from superfine.training import checkpoint
 
 WEIGHTS = "weights.safetensors"
 """The result of a finished run, in its folder."""
+TOLD = ("name", "steps", "seed", "command")
+"""What a record says of the run whose discriminator it began with."""
 
 
 def initialise(network: nn.Module, architecture: str, source: Path) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def initialise_discriminator(discriminator: nn.Module, settings: dict[str, Any],
     try:
         record = json.loads((source / "run.json").read_text(encoding="utf-8"))
         found = record["recipe"].get("discriminator")
-        told = {key: record[key] for key in ("name", "steps", "seed", "command")}
+        told = {key: record[key] for key in TOLD}
     except FileNotFoundError:
         raise UserError(f"{option}: is no run; give the folder of one") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -93,6 +95,15 @@ def initialise_discriminator(discriminator: nn.Module, settings: dict[str, Any],
     except UserError as error:
         raise UserError(f"{option}: its {checkpoint.FILE} is damaged; give another run") from error
     return {"sha256": digest(discriminator), **told}
+
+
+def is_of(told: dict[str, Any], source: Path) -> bool:
+    """Whether what :func:`initialise_discriminator` returned is told of the run ``source``, at this step of it or another."""
+    try:
+        record = json.loads((source / "run.json").read_text(encoding="utf-8"))
+        return all(record[key] == told[key] for key in TOLD)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def seen_before(record: dict[str, Any]) -> bool:

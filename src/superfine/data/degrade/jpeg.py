@@ -71,9 +71,12 @@ def jpeg(pictures: Tensor, quality: Integers) -> Tensor:
     """
     height, width = pictures.shape[2:]
     rgb = (pictures.clamp(0.0, 1.0) * 255).round_()
-    rgb = F.pad(rgb, (0, -width % 16, 0, -height % 16), "replicate")
-    ycc = _mixed(rgb, TO_YCC).round_()
-    y, chroma = ycc[:, :1], _halved(ycc[:, 1:])
+    # As libjpeg does it: to whole blocks before chroma is halved, but downwards only to an even height before, to blocks after.
+    ycc = _mixed(F.pad(rgb, (0, -width % 16, 0, height % 2), "replicate"), TO_YCC).round_()
+    y, chroma = (
+        F.pad(planes, (0, 0, 0, -planes.shape[2] % side), "replicate")
+        for planes, side in ((ycc[:, :1], 16), (_halved(ycc[:, 1:]), 8))
+    )
 
     coarse = [
         torch.from_numpy(np.stack([quantisation_table(base, int(q)) for q in quality])).to(y)[:, None]
