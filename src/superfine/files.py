@@ -106,6 +106,14 @@ def is_part(name: str) -> bool:
     return name.startswith(".") and name.endswith(".part")
 
 
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder; not, where that cannot be seen: ``Path.is_dir`` raises for names that are too long, and for
+    what lies in a folder that is closed."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 def folder_name(name: str) -> str:
     """``name`` with "_" for what a file's name may not hold on some system, such as the colon of ``compact-x4:0.6``."""
     plain = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)

@@ -63,6 +63,8 @@ def test_the_output_and_the_models_are_chosen(photo: Path, capsys: pytest.Captur
             ["photo.png", "-o", "photo.png", "--overwrite"],
             r"photo\.png: would replace the photograph itself; give another -o",
         ),
+        (["photo.png", "-o", "Photo.PNG"], r"Photo\.PNG: would replace the photograph itself; give another -o"),
+        (["photo.png", "-o", f"{'n' * 300}/sheet.png"], r"n+: is not a folder; make it first, or give another -o"),
         (["photo.png", "-o", "sheet.bmp"], r"sheet\.bmp: cannot write the format '\.bmp'; .*"),
         (["photo.png", "-o", "nowhere/sheet.png"], r"nowhere: is not a folder; make it first, or give another -o"),
         (["text.png"], r"text\.png: .*; .*"),

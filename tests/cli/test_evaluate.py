@@ -1,5 +1,6 @@
 """``superfine evaluate``, as it is typed."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,11 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from superfine import zoo
 from superfine.cli.main import main
 from superfine.evaluation import read_evaluation
+from superfine.images import Picture, write
 from superfine.metrics import PROTOCOLS
 from superfine.modelfile import open_model
 
@@ -217,6 +220,23 @@ def test_a_score_that_is_not_whole_is_not_recorded(
     assert main(["evaluate", str(model), "--sets", str(photos), str(photos / "more"), "--record"]) == 1
     assert [entry["set"] for entry in measured(model)[len(before) :]] == ["more"]
     assert "its score on photos is not whole, and is not recorded" in capsys.readouterr().err
+
+
+def test_a_mean_of_fewer_pictures_is_not_recorded(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A black picture comes out black: its PSNR is infinite, and in no mean."""
+    before = json.loads((model / "model.json").read_text())
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name, level in (("black", 0.0), ("waves", 0.5)):
+        pixels = np.broadcast_to(level * (1 + np.sin(np.arange(64))), (3, 64, 64)).T
+        write(Picture(np.ascontiguousarray(pixels, np.float32)), pictures / f"{name}.png")
+    assert main(["evaluate", f"{model}:photo-fidelity", "--sets", str(pictures), "--record"]) == 0
+    said = capsys.readouterr()
+    assert "(1 of 2)" in said.out
+    assert "its score on pictures is not whole, and is not recorded" in said.err
+    assert json.loads((model / "model.json").read_text()) == before
 
 
 def test_a_killed_run_leaves_whole_files_and_goes_on(tmp_path: Path, cache: Path, write_noise: WriteNoise) -> None:

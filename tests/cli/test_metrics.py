@@ -47,3 +47,9 @@ def test_a_model_that_has_no_place_is_told_before_it_is_fitted(
     missing = tmp_path / "missing"
     assert main(["metrics", "fit-niqe", str(tmp_path / "photos"), "-o", str(missing / "m.safetensors")]) == 1
     assert f"{missing}: is not a folder; make it first" in capsys.readouterr().err
+    for given, place in (
+        (tmp_path / "photos", tmp_path / ("n" * 300) / "m.safetensors"),
+        (Path("n" * 300), tmp_path / "m.safetensors"),
+    ):
+        assert main(["metrics", "fit-niqe", str(given), "-o", str(place)]) == 1
+        assert "n: is not a folder" in capsys.readouterr().err

@@ -106,6 +106,9 @@ def test_a_result_never_replaces_an_input(tmp_path: Path) -> None:
         plan_jobs([tmp_path / "a.png"], tmp_path, scale=4)
     with pytest.raises(UserError, match="would replace the input"):
         plan_jobs([tmp_path], tmp_path, scale=4)
+    # On some disks that is its name too.
+    with pytest.raises(UserError, match="would replace the input"):
+        plan_jobs([tmp_path / "a.png"], tmp_path / "A.png", scale=4)
 
 
 def test_links_have_results_of_their_own(tmp_path: Path) -> None:

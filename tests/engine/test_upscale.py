@@ -161,6 +161,19 @@ def test_alpha_goes_through_the_network(exact_model: superfine.Model) -> None:
     np.testing.assert_allclose(exact_model.upscale(pixels)[..., 3], grey, atol=1e-5)
 
 
+def test_alpha_stays_what_it_is_away_from_what_changes(model: superfine.Model) -> None:
+    """In whatever tile that is."""
+    pixels = np.random.default_rng(5).random((40, 60, 4), dtype=np.float32)
+    pixels[..., 3] = 1
+    pixels[4:6, 4:6, 3] = 0
+    for tile in (None, 16):
+        alpha = model.upscale(pixels, tile=tile)[..., 3]
+        far = np.ones(alpha.shape, bool)
+        far[: 8 * 4, : 8 * 4] = False
+        assert (alpha[far] == 1).all()
+        assert alpha[4 * 4 : 6 * 4, 4 * 4 : 6 * 4].min() < 1
+
+
 def test_hidden_colour_does_not_reach_the_visible_edge(exact_model: superfine.Model) -> None:
     pixels = np.ones((24, 24, 4), np.float32)
     pixels[:, 12:, 3] = 0

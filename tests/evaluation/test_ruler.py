@@ -41,6 +41,16 @@ def test_values_by_other_weights_are_other_values(tmp_path: Path) -> None:
     assert rulers[1].missing(entry) == Ruler(["niqe"], "standard").missing(entry) == ["niqe"]
 
 
+def test_values_of_networks_are_of_one_device_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = ["psnr_y", "lpips_alex"]
+    here = Ruler(metrics, "standard")
+    entry = Entry(dict.fromkeys(here._kept_as.values(), 5.0))
+    assert here.missing(entry) == []
+    assert Ruler(metrics, "standard", device="cuda").missing(entry) == ["lpips_alex"]
+    monkeypatch.setattr(ruler, "library_versions", lambda: "others")
+    assert Ruler(metrics, "standard").missing(entry) == ["lpips_alex"]
+
+
 def test_a_missing_package_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ruler, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"metric lpips_alex: needs torch.*superfine\[train\]"):

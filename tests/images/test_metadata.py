@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -112,6 +113,31 @@ def test_exif_is_written(tmp_path: Path, suffix: str, order: str) -> None:
     assert not any(name.startswith("exif-ifd1") for name in fields)  # the thumbnail of the smaller picture
     for name, side in (("X", "64"), ("Y", "40")) if suffix != ".tif" else ():
         assert fields.get(f"exif-ifd2-Pixel{name}Dimension", side).startswith(side)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("see_through", [False, True])
+def test_a_grey_profile_is_kept_beside_alpha(tmp_path: Path, suffix: str, see_through: bool) -> None:
+    grey = picture(Metadata(icc=grey_profile()), grey=True)
+    alpha = np.full((40, 64), 0.5, np.float32) if see_through else None
+    write(replace(grey, alpha=alpha), tmp_path / f"a{suffix}")
+    assert read(tmp_path / f"a{suffix}").metadata.icc == grey_profile()
+
+
+@pytest.mark.parametrize(
+    "form", [b' tiff:Orientation="%d"/>', b"><tiff:Orientation>%d</tiff:Orientation></rdf:Description>"]
+)
+def test_xmp_says_no_more_how_the_stored_rows_lay(tmp_path: Path, form: bytes) -> None:
+    head = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    description = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Make="6"'
+    block = head + description + form + b"</rdf:RDF></x:xmpmeta>"
+    image = pyvips.Image.black(24, 16).copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", 6)
+    image.set_type(pyvips.GValue.blob_type, "xmp-data", block % 6)
+    image.write_to_file(str(tmp_path / "a.jpg"))
+    turned = read(tmp_path / "a.jpg")
+    assert turned.pixels.shape[:2] == (24, 16)
+    assert turned.metadata.xmp == block % 1
 
 
 @pytest.mark.parametrize("source", SUFFIXES)

@@ -41,3 +41,8 @@ def test_a_name_or_a_folder(tmp_path: Path) -> None:
     assert zoo.find(str(tmp_path)) == tmp_path
     with pytest.raises(UserError, match=rf"oil-x9: no bundled model \({zoo.DEFAULT}"):
         zoo.find("oil-x9")
+
+
+def test_a_path_that_cannot_be_looked_at_is_no_model() -> None:
+    with pytest.raises(UserError, match=r"^n+: no bundled model"):
+        zoo.find_with_dial("n" * 300 + ":0.5")

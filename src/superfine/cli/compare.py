@@ -50,15 +50,16 @@ def compare(
     from superfine.cli.progress import bar
     from superfine.evaluation.compare import compare as make
     from superfine.evaluation.figures.crops import parse_box
+    from superfine.files import is_folder
     from superfine.images import format_of, write
 
     sheet = photo.parent / f"{photo.stem}-compare.png" if output is None else output
     format_of(sheet)
-    if realpath(sheet) == realpath(photo):
+    if realpath(sheet).casefold() == realpath(photo).casefold():  # macOS and Windows know no case
         raise UserError(f"{sheet}: would replace the photograph itself; give another -o")
     if lexists(sheet) and not overwrite:
         raise UserError(f"{sheet}: exists already; give --overwrite to replace it, or another -o")
-    if not sheet.parent.is_dir():
+    if not is_folder(sheet.parent):
         raise UserError(f"{sheet.parent}: is not a folder; make it first, or give another -o")
     box = None if crop is None else parse_box(crop)
     with bar("comparing", "enlargements") as progress:

@@ -220,7 +220,7 @@ def _record(evaluation: Evaluation, methods: Sequence[Method]) -> None:
         measured: list[dict[str, object]] = []
         for score in (score for score in evaluation.scores if score.method == method.name):
             means = {name: round(score.mean(name), METRICS[name].decimals + 3) for name in score.metrics}
-            if score.failed or not all(map(math.isfinite, means.values())):
+            if score.failed or not all(math.isfinite(mean) and score.whole(name) for name, mean in means.items()):
                 say(f"{method.name}: its score on {score.set} is not whole, and is not recorded")
                 continue
             about = {"pictures": len(score.pictures), "protocol": score.protocol}

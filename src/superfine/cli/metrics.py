@@ -54,12 +54,13 @@ def fit_niqe(
     """
     from superfine.cli.progress import bar
     from superfine.errors import UserError
+    from superfine.files import is_folder
     from superfine.metrics import fit_niqe as fit
     from superfine.metrics import write_pristine
 
     if out.suffix != ".safetensors":
         raise UserError(f"{out}: a model is a .safetensors file; give such a name")
-    if not out.parent.is_dir():
+    if not is_folder(out.parent):
         raise UserError(f"{out.parent}: is not a folder; make it first, or give another place")
     with bar("fitting", "photographs") as progress:
         model = fit(folder, every=every, description=description or folder.resolve().name, progress=progress)

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from os.path import realpath  # Path.resolve raises for loops of links
 from pathlib import Path
 
 from superfine.errors import UserError
+from superfine.files import is_folder
 from superfine.images import FORMATS, is_picture, is_unread
 
 SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
@@ -100,33 +100,26 @@ def _suffixes(format: str | None) -> tuple[str, ...]:
 
 
 def _is_file(inputs: Sequence[Path], output: Path | None) -> bool:
-    if output is None or not output.suffix or _is_folder(output):
+    if output is None or not output.suffix or is_folder(output):
         return False
-    if len(inputs) == 1 and not _is_folder(inputs[0]):
+    if len(inputs) == 1 and not is_folder(inputs[0]):
         return True
     if output.suffix.lower() in SUFFIXES:
         raise UserError(f"{output}: is one file, for several inputs; give a folder")
     return False
 
 
-def _is_folder(path: Path) -> bool:
-    # Path.is_dir raises for names that are too long and for what lies in a locked folder.
-    with suppress(OSError):
-        return path.is_dir()
-    return False
-
-
 def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
     """The pictures at or under ``top``, sorted, each with its path inside."""
-    if not _is_folder(top):
+    if not is_folder(top):
         yield top, Path(top.name)
         return
     found = False
-    own = None if output is None else realpath(output)
+    own = None if output is None else realpath(output).casefold()
     unsearchable: list[OSError] = []
     links, unread = 0, set()
     for folder, folders, files in os.walk(top, onerror=unsearchable.append):
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and realpath(Path(folder, n)) != own)
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and realpath(Path(folder, n)).casefold() != own)
         links += sum(Path(folder, name).is_symlink() for name in folders)
         stems = {Path(name).stem for name in files if is_picture(name)}
         for name in sorted(files):
@@ -152,14 +145,14 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
 
 def _with_problems(jobs: Iterable[Job]) -> list[Job]:
     # Compared without case: that is how macOS and Windows compare names.
-    inputs = {realpath(job.source): job for job in jobs}
+    inputs = {realpath(job.source).casefold(): job for job in jobs}
     targets: dict[str, Job] = {}
     planned = []
     for job in jobs:
-        target, problem = realpath(job.target), ""
+        target, problem = realpath(job.target).casefold(), ""
         if target in inputs:
             problem = f"{job.target}: would replace the input {inputs[target].source}; give another -o"
-        elif (other := targets.setdefault(target.casefold(), job)) is not job:
+        elif (other := targets.setdefault(target, job)) is not job:
             problem = (
                 f"{job.target}: would be the result of both {other.source} and {job.source}; enlarge the second by itself, "
                 "with its own -o"

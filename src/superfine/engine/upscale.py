@@ -21,6 +21,8 @@ Progress = Callable[[int, int], None]
 
 STRIP_BYTES = 2**28
 """Bound on one strip of output. A few are alive at once: one computed, one waiting, one encoded."""
+AROUND = 2
+"""Input pixels on each side of one in which alpha must be equal to stay what it is."""
 
 
 class Model:
@@ -196,11 +198,14 @@ class Model:
     def _enlarged_opacity(
         self, opacity: NDArray[np.float32], kept: tuple[slice, slice], notice: Callable[[str], None]
     ) -> NDArray[np.float32]:
-        """Alpha goes through the network as a grey picture; where it is constant, it stays exactly that."""
+        """Alpha goes through the network as a grey picture; where it is constant all around, it stays exactly that."""
         if (opacity == opacity[0, 0]).all():
             return opacity[:1, :1]
         grey: NDArray[np.float32] = self._run(np.repeat(opacity, 3, axis=2), notice)[kept].mean(axis=2, keepdims=True)
-        return grey
+        constant, value = (
+            np.kron(x, np.ones((self.scale, self.scale, 1), x.dtype))[kept] for x in (_flat(opacity), opacity)
+        )
+        return np.where(constant, value, grey)
 
     def _run(self, window: NDArray[np.float32], notice: Callable[[str], None]) -> NDArray[np.float32]:
         output = self.backend.run(window[None])
@@ -262,6 +267,18 @@ def _check(pixels: NDArray[np.float32]) -> None:
         raise UserError(f"pixels: {kind}, not float32 in [0,1]; for 8 bits, divide by np.float32(255)")
     if pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or 0 in pixels.shape:
         raise UserError(f"pixels: shape {pixels.shape}, not height × width × 3 or 4; repeat a grey picture three times")
+
+
+def _flat(opacity: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Of H×W×1, where all pixels within :data:`AROUND` are equal."""
+    low = high = np.pad(opacity, ((AROUND, AROUND), (AROUND, AROUND), (0, 0)), "edge")
+    for axis in (0, 1):
+        low, high = (
+            choose(np.lib.stride_tricks.sliding_window_view(x, 2 * AROUND + 1, axis), axis=-1)
+            for choose, x in ((np.min, low), (np.max, high))
+        )
+    flat: NDArray[np.bool_] = low == high
+    return flat
 
 
 def _store(values: NDArray[np.float32], target: Strip) -> None:

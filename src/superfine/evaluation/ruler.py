@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
-from superfine.evaluation.cache import Entry, key
+from superfine.evaluation.cache import Entry, key, library_versions
 from superfine.evaluation.sets import sha256
 from superfine.images import in_unit
 from superfine.metrics import METRICS, PROTOCOLS, Pair, measure, read_pristine
@@ -62,9 +62,16 @@ class Ruler:
                 raise UserError(f"weights of {name}: it is not measured; add it to the metrics, or leave them out")
             if name != "niqe" and not METRICS[name].needs:
                 raise UserError(f"weights of {name}: it has none; leave them out")
-        # Values by other weights are other values.
+        # Values by other weights are other values, and those of a network may be by another device or version.
         self._kept_as = {
-            name: f"{name} {_hash(self.weights[name])}" if name in self.weights else name for name in metrics
+            name: " ".join(
+                [
+                    name,
+                    *([_hash(self.weights[name])] if name in self.weights else []),
+                    *([device, library_versions()] if "torch" in METRICS[name].needs else []),
+                ]
+            )
+            for name in metrics
         }
 
     @property

@@ -1,6 +1,7 @@
 """Read a picture file: PNG, JPEG, WebP, TIFF, AVIF or the first frame of a GIF, by what it holds and not by its name."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,14 +210,16 @@ def _greatest(image: Any, samples: NDArray[Any]) -> int:
 def _metadata(image: Any, tiff_exif: bytes | None) -> Metadata:
     """Collect what goes along with the pixels; a profile only if the pixels are still meant in it."""
     profile, block = _field(image, "icc-profile-data"), _field(image, "exif-data")
-    as_stored = image.interpretation in GREY_OR_RGB and profile and profile_channels(profile) == min(3, image.bands | 1)
+    as_stored = (
+        image.interpretation in GREY_OR_RGB and profile and profile_channels(profile) == (1 if image.bands < 3 else 3)
+    )
     # libvips looks into the EXIF of JPEG and PNG by itself.
     stated = exif.resolution(block) if block and image.get("vips-loader") in EXIF_ALONE else None
     across, down = stated or (image.xres * MM_PER_INCH, image.yres * MM_PER_INCH)
     return Metadata(
         icc=profile if as_stored else None,
         exif=tiff_exif or (exif.from_block(block) if block else None),
-        xmp=_field(image, "xmp-data"),
+        xmp=_upright_xmp(_field(image, "xmp-data")),
         dpi=usable_dpi((down, across) if _orientation(image) in SIDEWAYS else (across, down)),
     )
 
@@ -228,6 +231,11 @@ def _field(image: Any, name: str) -> Any:
 
 def _orientation(image: Any) -> int:
     return _field(image, "orientation") or 1
+
+
+def _upright_xmp(block: bytes | None) -> bytes | None:
+    """The block with tiff:Orientation 1, as an attribute or an element: the samples are turned upright."""
+    return block and re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>\s*))[2-8]", rb"\g<1>1", block)
 
 
 def _upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:

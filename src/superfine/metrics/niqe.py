@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
+from superfine.files import is_folder
 from superfine.images import imresize, is_picture, read_levels
 from superfine.metrics.pristine import BUNDLED, FEATURES, Pristine, read_pristine
 from superfine.metrics.psnr import inside, luma
@@ -104,7 +105,7 @@ def fit_niqe(
     """
     if every < 1:
         raise UserError(f"every {every}: must be 1 or more")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder}: is not a folder; give a folder of photographs")
     files = sorted(file for file in folder.rglob("*") if is_picture(file) and not file.is_dir())[::every]
     found: list[Doubles] = []

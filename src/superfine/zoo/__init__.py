@@ -42,6 +42,7 @@ def find_with_dial(text: str) -> tuple[Path, str | None]:
     """A model, as for :func:`find`, and what stands behind its colon: ``MODEL``, ``MODEL:variant``, ``MODEL:0.6``."""
     # A path may hold a colon itself, as Windows' do.
     model, colon, dial = text.rpartition(":")
-    if not colon or text in MODELS or Path(text).exists():
-        return find(text), None
+    with suppress(OSError):  # as above, or from a folder that is closed
+        if not colon or text in MODELS or Path(text).exists():
+            return find(text), None
     return find(model), dial
