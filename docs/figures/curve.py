@@ -42,7 +42,7 @@ def main() -> None:
     colours: dict[str, str] = {}  # of each loss; runs are told apart by the lines between them
     for log, begin in zip(logs, begins, strict=False):
         loss = next(key for key in log[0] if key not in ("step", "rate", "waiting_for_data", "patches_per_second"))
-        colour = colours.setdefault(loss, COLOURS[len(colours)])
+        colour = colours.setdefault(loss, COLOURS[len(colours) % len(COLOURS)])
         measured = [
             (begin + line["step"], value) for line in log for key, value in line.items() if key.startswith("psnr_y/")
         ]
