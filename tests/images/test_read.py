@@ -153,6 +153,25 @@ def test_first_frame_of_a_gif(tmp_path: Path) -> None:
     assert picture.pages == 2
 
 
+def test_colours_that_an_avif_tells_by_code_points(tmp_path: Path) -> None:
+    write(Picture(np.full((16, 16, 3), 0.5, np.float32)), tmp_path / "a.avif", quality=100)  # which tells them
+    stored = (tmp_path / "a.avif").read_bytes()
+    before, _, after = stored.partition(b"colrnclx")
+    assert after
+
+    def told(primaries: int, transfer: int) -> Path:
+        (tmp_path / "b.avif").write_bytes(before + b"colrnclx" + bytes([0, primaries, 0, transfer]) + after[4:])
+        return tmp_path / "b.avif"
+
+    assert read(told(1, 1)).metadata.icc is None
+    p3 = read(told(12, 13))
+    np.testing.assert_array_equal(p3.pixels, read(tmp_path / "a.avif").pixels)
+    assert p3.metadata.icc == pyvips.Image.profile_load("p3")
+    assert size(told(12, 13)) == (16, 16)
+    with pytest.raises(UserError, match=r"b\.avif: has colours of another kind \(H\.273 primaries 9, transfer 16\)"):
+        read(told(9, 16))
+
+
 @pytest.mark.parametrize("depth", [10, 12])
 def test_white_in_a_deep_avif_is_one(tmp_path: Path, depth: int) -> None:
     white = pyvips.Image.new_from_array(np.full((16, 16, 3), 65535, np.uint16)).copy(interpretation="rgb16")

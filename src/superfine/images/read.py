@@ -27,6 +27,9 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 LAB = frozenset({"lab", "labs"})  # whose numbers mean the same in any type
 BITS, COMPRESSION, PHOTOMETRIC = 258, 259, 262  # TIFF's tags, and some values of theirs
 JPEG, YCBCR, CIELAB = 7, 6, 8
+HEADER = 2**16  # bytes of an AVIF file in which its colours are told
+# H.273's code points: BT.709's, those near it and none; their curves, which all are shown as sRGB's.
+SRGB_PRIMARIES, SRGB_TRANSFERS, DISPLAY_P3 = frozenset({1, 2, 5, 6, 7}), frozenset({1, 2, 4, 6, 13, 14, 15}), (12, 13)
 GREY_OR_RGB = frozenset({"b-w", "srgb", "grey16", "rgb16"})
 
 
@@ -50,7 +53,8 @@ def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture
     Raises
     ------
     UserError
-        If the file is missing, not readable, empty, cut short, damaged, too large or no picture of these formats.
+        If the file is missing, not readable, empty, cut short, damaged, too large or no picture of these formats; if its
+        colours would be read wrong: a TIFF's YCbCr or 8-bit Lab, HDR in AVIF.
     """
     with _opened(Path(path)) as (image, tiff_exif):
         samples, greatest = _decoded(image, Path(path), max_pixels)
@@ -107,7 +111,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, bytes | None]]:
                 tiff_exif = exif.from_file(file)
             file.seek(0)
             source = pyvips.Source.new_from_descriptor(file.fileno())
-            yield pyvips.Operation.call(loader, source, access="sequential", fail_on="error"), tiff_exif
+            image = pyvips.Operation.call(loader, source, access="sequential", fail_on="error")
+            if loader == "heifload_source" and not _field(image, "icc-profile-data"):
+                image = _with_profile(image, path)
+            yield image, tiff_exif
     except IsADirectoryError as error:
         raise UserError(f"{path}: is a folder; give a picture in it") from error
     except FileNotFoundError as error:
@@ -142,6 +149,26 @@ def _refuse_tiff(file: FileIO, path: Path) -> None:
         raise UserError(f"{path}: has YCbCr samples that are not JPEG's; convert it to RGB first")
     if kind.get(PHOTOMETRIC) == CIELAB and kind.get(BITS) == 8:
         raise UserError(f"{path}: has Lab samples of 8 bits; convert it to RGB, or to Lab of 16 bits, first")
+
+
+def _with_profile(image: Any, path: Path) -> Any:
+    """An AVIF picture with the profile that its code points of colours stand for, which libvips passes over.
+
+    Source: ITU-T H.273, tables 2 and 3; ISO/IEC 14496-12, section 12.1.5 (the box ``colr``).
+    """
+    with path.open("rb") as file:
+        _, found, code_points = file.read(HEADER).partition(b"colrnclx")
+    primaries, transfer = (int.from_bytes(code_points[at : at + 2]) for at in (0, 2))
+    if not found or (primaries in SRGB_PRIMARIES and transfer in SRGB_TRANSFERS):
+        return image
+    if (primaries, transfer) == DISPLAY_P3:
+        image = image.copy()
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Image.profile_load("p3"))
+        return image
+    raise UserError(
+        f"{path}: has colours of another kind (H.273 primaries {primaries}, transfer {transfer}), such as HDR's; convert it to "
+        "sRGB first"
+    )
 
 
 def _refuse_too_large(image: Any, path: Path, max_pixels: int) -> None:
