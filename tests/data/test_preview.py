@@ -49,7 +49,9 @@ def test_the_sheet_shows_the_first_batches_of_a_run(large: Path, tmp_path: Path)
 
 def test_a_folder_of_pictures_of_any_size(large: Path, tmp_path: Path) -> None:
     (large / "broken.png").write_bytes(b"not a picture")
-    (large / ".hidden.png").write_bytes(b"nor this")
+    (large / ".thumbnails").mkdir()
+    for hidden in (".hidden.png", ".thumbnails/small.png"):
+        (large / hidden).write_bytes((large / "0 & <co>.png").read_bytes())
     names = preview(large, tmp_path / "a.png", degradation="gaussian", count=9)
     assert sorted(names) == [f"{i} & <co>.png" for i in range(3)]
     assert read(tmp_path / "a.png").pixels.shape[1] == GAP + 2 * (64 + GAP)

@@ -97,7 +97,11 @@ def _from_folder(folder: Path, seed: int, count: int, scale: int) -> tuple[list[
     """One crop of each of ``count`` pictures below the folder, N×S×S×3; what is damaged or tiny is passed over."""
     if not folder.is_dir():
         raise UserError(f"{folder}: is neither a pack nor a folder of pictures; give one of them")
-    paths = sorted(path for path in folder.rglob("*") if is_picture(path) and not path.name.startswith("."))
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if is_picture(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
     words = np.random.Philox(key=seed).random_raw(3 * len(paths)).reshape(-1, 3)
     names: list[str] = []
     crops: list[Pixels] = []

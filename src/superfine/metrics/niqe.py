@@ -93,7 +93,7 @@ def fit_niqe(
 
     Parameters
     ----------
-    folder : photographs without visible faults; those smaller than a block are passed over.
+    folder : photographs without visible faults; those smaller than a block are passed over, and hidden folders.
     every : take every so manieth, in the order of their names.
     description : what the photographs are, for the model's ``about``.
     progress : called with the photographs that are done, and with all.
@@ -107,7 +107,11 @@ def fit_niqe(
         raise UserError(f"every {every}: must be 1 or more")
     if not is_folder(folder):
         raise UserError(f"{folder}: is not a folder; give a folder of photographs")
-    files = sorted(file for file in folder.rglob("*") if is_picture(file) and not file.is_dir())[::every]
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if is_picture(file) and not file.is_dir() and not any(p.startswith(".") for p in file.relative_to(folder).parts)
+    )[::every]
     found: list[Doubles] = []
     for done, file in enumerate(files):
         progress(done, len(files))
