@@ -203,7 +203,7 @@ class Model:
             return opacity[:1, :1]
         grey: NDArray[np.float32] = self._run(np.repeat(opacity, 3, axis=2), notice)[kept].mean(axis=2, keepdims=True)
         constant, value = (
-            np.kron(x, np.ones((self.scale, self.scale, 1), x.dtype))[kept] for x in (_flat(opacity), opacity)
+            x.repeat(self.scale, axis=0).repeat(self.scale, axis=1)[kept] for x in (_flat(opacity), opacity)
         )
         return np.where(constant, value, grey)
 

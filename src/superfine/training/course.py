@@ -222,7 +222,8 @@ class Course:
         self.rollbacks = rollbacks
         self._rewound, self._stopping = True, False
         if self.world.is_main:
-            self.setup.run.forget_validations(self.step)
+            with self._writing():
+                self.setup.run.forget_validations(self.step)
         self.world.wait()
         self._save()
         self._monitor.rewind(self.step, illness.cause)
