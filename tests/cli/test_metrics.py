@@ -23,7 +23,7 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fitting(tmp_path: Path, write_noise: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     for i in range(3):
         write_noise(tmp_path / "photos" / f"{i}.png", 480, 480, i)
-    write_noise(tmp_path / "photos" / ".thumbnails" / "0.png", 480, 480, 0)
+        write_noise(tmp_path / "photos" / ".thumbnails" / f"{i}.png", 480, 480, i)
     model = tmp_path / "model.safetensors"
     arguments = ["metrics", "fit-niqe", str(tmp_path / "photos"), "-o", str(model), "--every", "2"]
     assert main(arguments) == 0
