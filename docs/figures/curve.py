@@ -4,7 +4,7 @@ discriminator, its loss instead, and the discriminator's, and what probability i
     python docs/figures/curve.py RUN... --out docs/figures/compact_curve.webp
 
 RUN is a run folder, or its log.jsonl. Several runs are drawn one after the other, each having begun with the weights of the
-one before it. Needs matplotlib (`pip install 'superfine[plots]'`).
+one before it. Needs matplotlib (`pip install ".[plots]"`).
 """
 
 import argparse

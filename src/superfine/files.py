@@ -114,6 +114,11 @@ def is_folder(path: Path) -> bool:
     return False
 
 
+def resolved(path: Path) -> str:
+    """Where a path leads, to be compared: links followed, and without case, as macOS and Windows compare names."""
+    return os.path.realpath(path).casefold()  # Path.resolve raises for loops of links
+
+
 def folder_name(name: str) -> str:
     """``name`` with "_" for what a file's name may not hold on some system, such as the colon of ``compact-x4:0.6``."""
     plain = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name)

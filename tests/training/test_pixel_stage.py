@@ -298,20 +298,25 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(
     assert train("small", started, small_pack, tmp_path / "run", options=Options(save_every=2, log_every=1)).finished
 
 
-def test_a_passing_illness_is_survived_with_half_the_rate(
-    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = 0
+@pytest.fixture
+def ill_once(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """The sixth time that the loss L1 is computed, it is not a number; grows by an element each time."""
+    calls: list[bool] = []
 
     def l1(result: Tensor, target: Tensor) -> Tensor:
-        nonlocal calls
-        calls += 1
-        return losses.l1(result, target) * (math.nan if calls == 6 else 1)
+        calls.append(len(calls) == 5)
+        return losses.l1(result, target) * (math.nan if calls[-1] else 1)
 
     monkeypatch.setitem(losses.PIXEL_LOSSES, "l1", l1)
+    return calls
+
+
+def test_a_passing_illness_is_survived_with_half_the_rate(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, ill_once: list[bool]
+) -> None:
     run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(log_every=2, save_every=4))
     assert run.finished
-    assert calls == 14, "steps 5 and 6 are done twice"
+    assert len(ill_once) == 14, "steps 5 and 6 are done twice"
     log = [record["step"] for record in records(run.path)]
     assert log == [2, 4, 6, 8, 10, 12]
     assert records(run.path)[-1]["rate"] == pytest.approx(learning_rate(small_recipe.schedule, 11, 12) / 2)
@@ -322,20 +327,12 @@ def test_a_passing_illness_is_survived_with_half_the_rate(
 
 
 def test_an_illness_just_before_a_validation_is_survived(
-    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, photos: Path, ill_once: list[bool]
 ) -> None:
-    calls = 0
-
-    def l1(result: Tensor, target: Tensor) -> Tensor:
-        nonlocal calls
-        calls += 1
-        return losses.l1(result, target) * (math.nan if calls == 6 else 1)
-
-    monkeypatch.setitem(losses.PIXEL_LOSSES, "l1", l1)
     options = Options(log_every=4, save_every=4, validation=photos, validate_every=3)
     run = train("small", small_recipe, small_pack, tmp_path / "run", options=options)
     assert run.finished
-    assert calls == 14, "it goes back to step 4 at once"
+    assert len(ill_once) == 14, "it goes back to step 4 at once"
     log = records(run.path)
     assert [record["step"] for record in log if "psnr_y/photos" in record] == [3, 6, 9, 12]
     assert [record["step"] for record in log if "l1" in record] == [4, 8, 12]

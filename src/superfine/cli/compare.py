@@ -45,17 +45,17 @@ def compare(
     """
     # OpenVINO's converters are imported along with it, unless they cannot be: 0.07 s for what enlarging never uses.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
-    from os.path import lexists, realpath
+    from os.path import lexists
 
     from superfine.cli.progress import bar
     from superfine.evaluation.compare import compare as make
     from superfine.evaluation.figures.crops import parse_box
-    from superfine.files import is_folder
+    from superfine.files import is_folder, resolved
     from superfine.images import format_of, write
 
     sheet = photo.parent / f"{photo.stem}-compare.png" if output is None else output
     format_of(sheet)
-    if realpath(sheet).casefold() == realpath(photo).casefold():  # macOS and Windows know no case
+    if resolved(sheet) == resolved(photo):
         raise UserError(f"{sheet}: would replace the photograph itself; give another -o")
     if lexists(sheet) and not overwrite:
         raise UserError(f"{sheet}: exists already; give --overwrite to replace it, or another -o")

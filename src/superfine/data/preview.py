@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from superfine.data.batches import Batches
 from superfine.data.pack import INDEX, Pack
 from superfine.errors import UserError
-from superfine.images import Picture, is_picture, read, write
+from superfine.files import is_folder
+from superfine.images import Picture, pictures_below, read, write
 
 Pixels = NDArray[np.float32]
 
@@ -95,13 +96,9 @@ def _from_pack(pack: Pack, seed: int, count: int) -> tuple[list[str], Pixels]:
 
 def _from_folder(folder: Path, seed: int, count: int, scale: int) -> tuple[list[str], Pixels]:
     """One crop of each of ``count`` pictures below the folder, N×S×S×3; what is damaged or tiny is passed over."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder}: is neither a pack nor a folder of pictures; give one of them")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if is_picture(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    paths = pictures_below(folder)
     words = np.random.Philox(key=seed).random_raw(3 * len(paths)).reshape(-1, 3)
     names: list[str] = []
     crops: list[Pixels] = []

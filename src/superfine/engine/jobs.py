@@ -7,7 +7,7 @@ from os.path import realpath  # Path.resolve raises for loops of links
 from pathlib import Path
 
 from superfine.errors import UserError
-from superfine.files import is_folder
+from superfine.files import is_folder, resolved
 from superfine.images import FORMATS, is_picture, is_unread
 
 SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
@@ -115,11 +115,11 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
         yield top, Path(top.name)
         return
     found = False
-    own = None if output is None else realpath(output).casefold()
+    own = None if output is None else resolved(output)
     unsearchable: list[OSError] = []
     links, unread = 0, set()
     for folder, folders, files in os.walk(top, onerror=unsearchable.append):
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and realpath(Path(folder, n)).casefold() != own)
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and resolved(Path(folder, n)) != own)
         links += sum(Path(folder, name).is_symlink() for name in folders)
         stems = {Path(name).stem for name in files if is_picture(name)}
         for name in sorted(files):
@@ -144,12 +144,11 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
 
 
 def _with_problems(jobs: Iterable[Job]) -> list[Job]:
-    # Compared without case: that is how macOS and Windows compare names.
-    inputs = {realpath(job.source).casefold(): job for job in jobs}
+    inputs = {resolved(job.source): job for job in jobs}
     targets: dict[str, Job] = {}
     planned = []
     for job in jobs:
-        target, problem = realpath(job.target).casefold(), ""
+        target, problem = resolved(job.target), ""
         if target in inputs:
             problem = f"{job.target}: would replace the input {inputs[target].source}; give another -o"
         elif (other := targets.setdefault(target, job)) is not job:

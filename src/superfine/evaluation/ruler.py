@@ -62,17 +62,13 @@ class Ruler:
                 raise UserError(f"weights of {name}: it is not measured; add it to the metrics, or leave them out")
             if name != "niqe" and not METRICS[name].needs:
                 raise UserError(f"weights of {name}: it has none; leave them out")
-        # Values by other weights are other values, and those of a network may be by another device or version.
-        self._kept_as = {
-            name: " ".join(
-                [
-                    name,
-                    *([_hash(self.weights[name])] if name in self.weights else []),
-                    *([device, library_versions()] if "torch" in METRICS[name].needs else []),
-                ]
-            )
-            for name in metrics
-        }
+        # Values by other weights are other values, and those of a network may be on another device or by another version.
+        self._kept_as = {name: name for name in self.metrics}
+        for name in self.metrics:
+            if name in self.weights:
+                self._kept_as[name] += f" {_hash(self.weights[name])}"
+            if "torch" in METRICS[name].needs:
+                self._kept_as[name] += f" {device} {library_versions()}"
 
     @property
     def needs_networks(self) -> bool:

@@ -5,7 +5,7 @@ Pixels are float32 RGB in [0, 1], height × width × channel, at every border.
 
 import pyvips
 
-from superfine.images.formats import FORMATS, Format, format_of, is_picture, is_unread
+from superfine.images.formats import FORMATS, Format, format_of, is_picture, is_unread, pictures_below
 from superfine.images.imresize import imresize, imresize_tensor
 from superfine.images.picture import Metadata, Picture
 from superfine.images.read import in_unit, read, read_levels, size
@@ -26,6 +26,7 @@ __all__ = [
     "in_unit",
     "is_picture",
     "is_unread",
+    "pictures_below",
     "read",
     "read_levels",
     "size",

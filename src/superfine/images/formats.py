@@ -164,6 +164,17 @@ def is_picture(path: str | PathLike[str]) -> bool:
     return readable and not name.startswith(".")
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """The files in a folder, and in those below it that are not hidden, which are to be taken for pictures; sorted."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if is_picture(path)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
+    )
+
+
 def is_unread(path: str | PathLike[str]) -> bool:
     """Tell whether a file found in a folder seems to be a picture that superfine cannot read, by its name alone.
 

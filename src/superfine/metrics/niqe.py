@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.files import is_folder
-from superfine.images import imresize, is_picture, read_levels
+from superfine.images import imresize, pictures_below, read_levels
 from superfine.metrics.pristine import BUNDLED, FEATURES, Pristine, read_pristine
 from superfine.metrics.psnr import inside, luma
 from superfine.metrics.windows import gaussian, smooth
@@ -107,11 +107,7 @@ def fit_niqe(
         raise UserError(f"every {every}: must be 1 or more")
     if not is_folder(folder):
         raise UserError(f"{folder}: is not a folder; give a folder of photographs")
-    files = sorted(
-        file
-        for file in folder.rglob("*")
-        if is_picture(file) and not file.is_dir() and not any(p.startswith(".") for p in file.relative_to(folder).parts)
-    )[::every]
+    files = pictures_below(folder)[::every]
     found: list[Doubles] = []
     for done, file in enumerate(files):
         progress(done, len(files))

@@ -139,7 +139,7 @@ class Run:
     def forget_validations(self, step: int) -> None:
         """Drop what was best behind ``step``, to which the run went back: it will pass there with other weights."""
         if found := self.validation:
-            found["best"] = {kind: best for kind, best in found["best"].items() if best["step"] <= step}
+            found["best"] = {kind: best for kind, best in found.get("best", {}).items() if best["step"] <= step}
             self._write()
 
     def finish(self) -> None:

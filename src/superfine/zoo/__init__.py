@@ -25,10 +25,7 @@ def find(model: str | Path) -> Path:
         Neither a bundled model nor there.
     """
     path = catalogue().get(str(model), Path(model))
-    there = False
-    with suppress(OSError):  # from a name that is too long
-        there = path.exists()
-    if not there and str(model) not in MODELS:
+    if not _exists(path) and str(model) not in MODELS:
         head, _, dial = str(model).rpartition(":")
         if head in MODELS:
             raise UserError(f"{model}: is no model's name, but {head} is; give that, and {dial!r} as its dial")
@@ -42,7 +39,12 @@ def find_with_dial(text: str) -> tuple[Path, str | None]:
     """A model, as for :func:`find`, and what stands behind its colon: ``MODEL``, ``MODEL:variant``, ``MODEL:0.6``."""
     # A path may hold a colon itself, as Windows' do.
     model, colon, dial = text.rpartition(":")
-    with suppress(OSError):  # as above, or from a folder that is closed
-        if not colon or text in MODELS or Path(text).exists():
-            return find(text), None
+    if not colon or text in MODELS or _exists(Path(text)):
+        return find(text), None
     return find(model), dial
+
+
+def _exists(path: Path) -> bool:
+    with suppress(OSError):  # from a name that is too long, or in a folder that is closed
+        return path.exists()
+    return False
