@@ -80,7 +80,7 @@ def _squares_ycbcr(error: Tensor) -> Tensor:
     return y.square() + CHROMA * (cb.square() + cr.square())
 
 
-PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+PIXEL_LOSSES: dict[str, Callable[..., Tensor]] = {
     "l1": l1,
     "mse": mse,
     "mse_y": mse_y,
@@ -89,6 +89,8 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse_ycbcr": mse_ycbcr,
     "psnr_ycbcr": psnr_ycbcr,
 }
+PSNR_LOSSES = ("psnr", "psnr_ycbcr")
+"""Those of :data:`PIXEL_LOSSES` that take ``epsilon``."""
 
 
 def consistency(result: Tensor, target: Tensor, *, scale: int) -> Tensor:

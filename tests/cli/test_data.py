@@ -1,13 +1,16 @@
 """``superfine data`` as typed."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import superfine
 from superfine.cli.main import main
-from superfine.data import fetch
+from superfine.data import Pack, fetch
 from superfine.data.pages import fonts_are_there
 from superfine.images import read
 
@@ -31,6 +34,59 @@ def test_pack_and_preview(
     assert capsys.readouterr().err == (
         "superfine: --degradation blurry: is unknown; choose one of bicubic, gaussian, photo, everyday\n"
     )
+
+
+def test_teach_and_what_is_learnt_of_it(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, taught, trained = tmp_path / "p.pack", tmp_path / "taught.pack", tmp_path / "run"
+    run("data", "pack", photos, "-o", data)
+    capsys.readouterr()
+    teach = ("data", "teach", data, "--model", "srcnn-x4", "-o", taught)
+    assert run(*teach, "--variant", "sharp") == 1
+    assert capsys.readouterr().err.startswith("superfine: dial 'sharp': ")
+    assert run("data", "teach", data, "--model", "compact-x4", "-o", taught, "--variant", "photo-0.5") == 1
+    assert capsys.readouterr().err == (
+        "superfine: --variant photo-0.5: compact-x4 has fidelity, photo-fidelity, texture, photo-texture; choose one of these\n"
+    )
+    assert run(*teach, "--self-ensemble") == 0
+    assert capsys.readouterr().out.startswith(f"{taught}: 5 pictures by srcnn-x4, ")
+    made = Pack(taught)
+    small = np.divide(made.lr(3), 255, dtype=np.float32)
+    expected = superfine.load("srcnn-x4", dial="fidelity", self_ensemble=True).upscale(small)
+    np.testing.assert_array_equal(made.hr(3), np.rint(expected * np.float32(255)))
+
+    train = ("train", "compact-fidelity", "--data", data, "-o", trained, "--steps", 2, "--batch", 2, "--patch", 6)
+    train += ("--set", "network.channels=8", "--set", "network.convs=1")
+    taught_by = ("--teacher", taught, "--set", "teacher_weight=0.8")
+    assert run(*train, *taught_by) == 0
+    record = json.loads((trained / "run.json").read_text())
+    card = superfine.load("srcnn-x4").card
+    assert record["teacher"] == {
+        "pack": made.sha256,
+        "name": "srcnn-x4",
+        "variant": "fidelity",
+        "sha256": card.files["fidelity.safetensors"],
+        "self_ensemble": True,
+        "of": Pack(data).sha256,
+    }
+    assert record["recipe"]["teacher_weight"] == 0.8
+    capsys.readouterr()
+    assert run(*train, "--set", "teacher_weight=0.8") == 1
+    assert "teacher_weight: is 0.8, but of no teacher; give its pack as --teacher" in capsys.readouterr().err
+    assert run(*train) == 1
+    assert "holds a run with another recipe, teacher; name a new folder" in capsys.readouterr().err
+    assert run(*train, "--teacher", taught) == 1
+    assert f"--teacher {taught}: has no weight; give --set teacher_weight=0.8" in capsys.readouterr().err
+    assert run(*train, "--teacher", data, "--set", "teacher_weight=0.8") == 1
+    assert f"--teacher {data}: is not made of {data}; make it with superfine data teach" in capsys.readouterr().err
+    assert run("train", "compact-fidelity", "--data", taught, "-o", tmp_path / "other", "--patch", 6) == 1
+    assert f"{taught}: holds what a teacher made; give it as --teacher" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+    run("data", "pack", photos, "-o", tmp_path / "two.pack", "--scale", 2)
+    capsys.readouterr()
+    assert run("data", "teach", tmp_path / "two.pack", "--model", "srcnn-x4", "-o", tmp_path / "no") == 1
+    assert "two.pack: is packed for ×2, srcnn-x4 is ×4; choose another model" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not fonts_are_there(), reason="needs a font on this machine")

@@ -108,6 +108,7 @@ def test_what_cannot_be_done_is_one_line(photos: Path, model: Path, capsys: pyte
         (["bicubic", "--sets", str(photos), "--scale", "0"], "--scale 0: must be 1 or more"),
         (["bicubic", "--sets", str(photos), "--weights", "niqe"], "not of the form METRIC=FILE"),
         (["compact-x4", "--sets", str(photos), "--record"], "is a bundled model"),
+        ([f"{model}+", "--sets", str(photos), "--record"], "is a self-ensemble, which has no card to record scores in"),
         (["bicubic", "--sets", str(photos), "--record"], "--record: no model folder is among the models"),
         (
             [str(model), "--sets", str(photos), "--record", "--weights", "niqe=n.npz"],

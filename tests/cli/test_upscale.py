@@ -16,6 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import superfine
 from superfine import modelfile
 from superfine.images import Picture, read, write
 
@@ -116,6 +117,16 @@ def test_a_photograph(upscale: Run, tmp_path: Path) -> None:
     assert result.stderr == "superfine: photo.png -> photo@4x.png\n"
     source, output = read(tmp_path / "photo.png").pixels, read(tmp_path / "photo@4x.png").pixels
     np.testing.assert_allclose(output, source.repeat(4, 0).repeat(4, 1), atol=1.1 / 255)
+
+
+def test_the_self_ensemble(upscale: Run, tmp_path: Path) -> None:
+    write(noise(), tmp_path / "photo.png")
+    result = upscale("photo.png", "--self-ensemble", "--model", "compact-x4", "--dial", "texture")
+    assert result.returncode == 0, result.stderr
+    assert "by compact-x4 (dial texture, self-ensemble, OpenVINO CPU " in result.stdout
+    model = superfine.load("compact-x4", dial="texture", self_ensemble=True)
+    expected = model.upscale(read(tmp_path / "photo.png").pixels)
+    np.testing.assert_allclose(read(tmp_path / "photo@4x.png").pixels, expected, atol=0.51 / 255)
 
 
 def test_a_folder_with_every_kind_of_bad_file(upscale: Run, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superfine.data import Entry, Pack, pack, packing
+from superfine.data import Entry, Pack, building, pack, packing
 from superfine.data.duplicates import signs
 from superfine.errors import UserError
 from superfine.images import Picture, imresize, read
@@ -101,7 +101,7 @@ def test_a_pack_of_an_earlier_version_is_looked_through_for_near_duplicates(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as earlier:
-        earlier.setattr(packing, "version", lambda: "that knew less")
+        earlier.setattr(building, "version", lambda: "that knew less")
         cropped = pack(photos, out).hr(2)
         with pytest.raises(KeyboardInterrupt):
             pack(photos, half, workers=1, progress=interrupt)
@@ -281,7 +281,7 @@ def test_refuses_what_is_no_folder_of_pictures(tmp_path: Path, photos: Path) -> 
 def test_killed_before_its_first_file_was_whole_it_goes_on(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    for name in (*packing.BUILDING, ".journal.jsonl.0-1.0.part"):
+    for name in (*building.BUILDING, ".journal.jsonl.0-1.0.part"):
         (out / name).write_bytes(b"half")
     assert len(pack(photos, out)) == len(pack(photos, tmp_path / "other"))
 

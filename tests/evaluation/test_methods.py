@@ -90,6 +90,34 @@ def test_models_are_called_by_their_cards_and_told_apart(dialled: Path) -> None:
     ]
 
 
+def test_a_plus_is_the_self_ensemble(dialled: Path, bench: BenchmarkSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["compact-x4", "compact-x4+", "compact-x4:0.6+", "compact-x4:texture+"]
+    monkeypatch.setattr("superfine.zoo.find", lambda name: dialled)
+    methods = open_methods(given)
+    assert [method.name for method in methods] == given
+    assert [method.recipe for method in methods] == ["compact-fidelity", "", "", ""], "the papers' rows are without it"
+    assert [cast(Network, method).variant for method in methods] == ["fidelity", None, None, None]
+    assert len({method.hash(()) for method in methods}) == 4
+    pair = bench.pair(bench.items[0])
+    for method, dial, ensemble in zip(methods[:3], (0.0, 0.0, 0.6), (False, True, True), strict=True):
+        found = method.ready(1)(bench, bench.items[0], pair).pixels
+        expected = load(dialled, dial=dial, self_ensemble=ensemble).upscale(pair.lr)
+        np.testing.assert_array_equal(found, expected if pair.grey else np.rint(expected * 255).astype(np.uint8))
+    with pytest.raises(UserError, match=r"compact-x4:0\+: is compact-x4\+, which is given already"):
+        open_methods(["compact-x4+", "compact-x4:0+"])
+
+
+def test_a_plus_is_for_models_and_may_end_a_folders_name(
+    tmp_path: Path, write_noise: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_noise(tmp_path / "made" / "a.png", 16, 16, 0)
+    with pytest.raises(UserError, match="made: holds pictures, not a model; leave out the \\+"):
+        open_methods(["made+"])
+    write_noise(tmp_path / "made+" / "a.png", 16, 16, 0)
+    assert [method.name for method in open_methods(["made", "made+"])] == ["made", "made+"]
+
+
 def test_the_hash_is_that_of_the_weights(dialled: Path) -> None:
     bundled, same, texture, mixed = (
         method.hash(()) for method in open_methods(["compact-x4", str(dialled), f"{dialled}:1", f"{dialled}:0.6"])

@@ -82,6 +82,8 @@ def test_another_discriminator_by_its_name() -> None:
         ("loss", "l3", "loss: 'l3' is unknown"),
         ("precision", "fp8", "precision: 'fp8' is unknown"),
         ("average", "1", "average: 1.0 is outside"),
+        ("psnr_epsilon", "0", "psnr_epsilon: 0.0 is no error; give a number above 0"),
+        ("teacher_weight", "1.5", r"teacher_weight: 1.5 is outside \[0, 1\]; 0 is without a teacher"),
         ("schedule.kind", "linear", "schedule.kind: 'linear' is unknown"),
         ("schedule.rate", "-1", "schedule.rate: is -1.0; give 0 or more"),
         ("schedule.rate", "nan", "schedule.rate: is nan; give 0 or more"),

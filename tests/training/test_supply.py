@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from superfine.data import Batches, Pack
+from superfine.data.teaching import teach
 from superfine.errors import UserError
 from superfine.images import imresize
 from superfine.networks.compact import CompactConfig
@@ -24,9 +25,11 @@ from superfine.training.tensors import to_bytes, to_device
 from superfine.training.validation import Validation
 
 
-def supply(pack: Pack, degradation: str, *, rank: int = 0, size: int = 1) -> Supply:
-    recipe = PixelRecipe(CompactConfig(), batch=4, patch=8, degradation=degradation)
-    return Supply(Batches(pack, seed=3, batch=4, patch=8), recipe, World(rank, size, torch.device("cpu")))
+def supply(
+    pack: Pack, degradation: str, *, rank: int = 0, size: int = 1, teacher: Pack | None = None, weight: float = 0.0
+) -> Supply:
+    recipe = PixelRecipe(CompactConfig(), batch=4, patch=8, degradation=degradation, teacher_weight=weight)
+    return Supply(pack, recipe, World(rank, size, torch.device("cpu")), seed=3, teacher=teacher)
 
 
 def test_bytes_and_tensors_are_each_others_inverse() -> None:
@@ -46,13 +49,45 @@ def test_the_packs_own_twins_are_taken_unless_others_are_asked_for(small_pack: P
     assert 0 < errors["bicubic"] < errors["gaussian"] < errors["photo"]
 
 
+@pytest.fixture
+def taught_pack(small_pack: Pack, tmp_path: Path) -> Pack:
+    """What somebody makes of the small pack: its twins, each pixel four times as wide and high, and inverted."""
+    return teach(
+        small_pack, lambda lr: 1 - lr.repeat(4, 0).repeat(4, 1), tmp_path / "taught", teacher={"name": "inverter"}
+    )
+
+
 @pytest.mark.parametrize("degradation", ["pack", "photo"])
-def test_a_resident_pack_gives_the_same_batches(small_pack: Pack, degradation: str) -> None:
-    mapped, resident = supply(small_pack, degradation, rank=1, size=2), supply(small_pack, degradation, rank=1, size=2)
-    assert mapped.resident is None, "a CPU reads the pack where it lies"
-    resident.resident = Resident(small_pack, torch.device("cpu"))
-    symmetries = {crop.symmetry for step in range(12) for crop in mapped.batches.crops(step)[mapped.part]}
-    assert symmetries == set(range(8))
+def test_a_teacher_is_mixed_into_the_target_and_not_into_what_is_enlarged(
+    small_pack: Pack, taught_pack: Pack, degradation: str
+) -> None:
+    x, photograph = supply(small_pack, degradation).whole(5)
+    same_x, mixed = supply(small_pack, degradation, teacher=taught_pack, weight=0.75).whole(5)
+    assert torch.equal(x, same_x)
+    lr, _ = Batches(small_pack, seed=3, batch=4, patch=8)(5)
+    taught = 1 - to_device(torch.from_numpy(lr.repeat(4, 1).repeat(4, 2)), torch.device("cpu"))
+    torch.testing.assert_close(mixed, 0.25 * photograph + 0.75 * taught, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("degradation", ["pack", "photo"])
+@pytest.mark.parametrize("weight", [0.0, 0.75])
+def test_a_resident_pack_gives_the_same_batches(
+    small_pack: Pack, taught_pack: Pack, degradation: str, weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = taught_pack if weight else None
+    mapped = supply(small_pack, degradation, rank=1, size=2, teacher=teacher, weight=weight)
+    monkeypatch.setattr("superfine.training.supply.fits", lambda pack, device: True)
+    made: list[Path] = []
+
+    def noting(pack: Pack, device: torch.device) -> Resident:
+        made.append(pack.path)
+        return Resident(pack, device)
+
+    monkeypatch.setattr("superfine.training.supply.Resident", noting)
+    resident = supply(small_pack, degradation, rank=1, size=2, teacher=teacher, weight=weight)
+    assert made == [pack.path for pack in (small_pack, teacher) if pack]
+    batches = Batches(small_pack, seed=3, batch=4, patch=8)
+    assert {crop.symmetry for step in range(12) for crop in batches.crops(step)[mapped.part]} == set(range(8))
     with closing(mapped.ahead(0, 12)) as one, closing(resident.ahead(0, 12)) as other:
         for pair, same in zip(one, other, strict=True):
             for tensor, twin in zip(pair, same, strict=True):

@@ -87,6 +87,62 @@ def pages(
 
 
 @app.command
+def teach(
+    data: Path,
+    /,
+    *,
+    model: str,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    variant: str = "fidelity",
+    self_ensemble: Annotated[bool, Parameter(negative="")] = False,
+    device: str = "auto",
+) -> int:
+    """Enlarge the low-resolution pictures of a pack by a model: what superfine train --teacher learns from, beside photographs.
+
+    Interrupted, the same command goes on.
+
+    Parameters
+    ----------
+    data
+        The pack of the photographs.
+    model
+        A name that superfine models lists, or a model folder.
+    out
+        The pack to make, a folder.
+    variant
+        Of the model.
+    self_ensemble
+        Enlarge in all eight orientations and average: better, in eight times the time.
+    device
+        auto, cpu, torch, torch:cpu, cuda, mps.
+    """
+    from superfine.cli.progress import bar
+    from superfine.data import Pack
+    from superfine.data.teaching import teach as make
+    from superfine.engine import load
+    from superfine.errors import UserError
+
+    photographs = Pack(data)
+    teacher = load(model, dial=variant, device=device, self_ensemble=self_ensemble)
+    if variant not in teacher.card.variants:
+        raise UserError(f"--variant {variant}: {model} has {', '.join(teacher.card.variants)}; choose one of these")
+    if teacher.scale != photographs.scale:
+        raise UserError(
+            f"{data}: is packed for ×{photographs.scale}, {model} is ×{teacher.scale}; choose another model"
+        )
+    told = {
+        "name": teacher.card.name,
+        "variant": variant,
+        "sha256": teacher.card.files[teacher.card.variants[variant].file],
+        "self_ensemble": self_ensemble,
+    }
+    with bar("enlarging", "pictures") as progress:
+        made = make(photographs, teacher.upscale, out, teacher=told, progress=progress)
+    print(f"{out}: {len(made)} pictures by {teacher.card.name}, {made.megapixels:.1f} megapixels; sha256 {made.sha256}")
+    return 0
+
+
+@app.command
 def preview(
     source: Path,
     /,

@@ -40,7 +40,8 @@ def evaluate(
     ----------
     models
         Bundled models or model folders, perhaps with a variant or a position of the dial (compact-x4:texture,
-        compact-x4:0.6); nearest, bilinear, bicubic; or folders of pictures that another tool has made.
+        compact-x4:0.6), and + for the mean over all eight orientations (compact-x4+); nearest, bilinear, bicubic; or folders
+        of pictures that another tool has made.
     sets
         Folders of high-resolution pictures; where one has the folders HR and LRbicx4, these are the pictures and their twins.
     metrics
@@ -202,7 +203,8 @@ def _check_recordable(methods: Sequence[Method]) -> None:
         if method.folder.path in zoo.catalogue().values():
             raise UserError(f"{method.name}: is a bundled model; give the path of a model folder to record its scores")
         if method.variant is None:
-            raise UserError(f"{method.name}: is a mixture of two variants, which has no card to record scores in")
+            what = "self-ensemble" if method.self_ensemble else "mixture of two variants"
+            raise UserError(f"{method.name}: is a {what}, which has no card to record scores in")
 
 
 def _record(evaluation: Evaluation, methods: Sequence[Method]) -> None:

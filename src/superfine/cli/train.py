@@ -25,6 +25,7 @@ def train(
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     init: Path | None = None,
     init_discriminator: Path | None = None,
+    teacher: Path | None = None,
     features: Path | None = None,
     validation: Path | None = None,
     validate_every: int = 2000,
@@ -63,6 +64,9 @@ def train(
         A finished run or a model folder, whose weights to start from; a GAN starts from its PSNR network.
     init_discriminator
         A run of a GAN, whose discriminator to start from.
+    teacher
+        A pack by superfine data teach, of the same photographs. Of the target, --set teacher_weight=W is what it shows, the
+        rest the photograph.
     features
         A file of VGG weights for the content loss; fetched and checked if left out. With weights that are normalised
         to mean activation 1, give --set content.rescale=1 too.
@@ -120,6 +124,7 @@ def train(
             compiled=compile,
             init=init,
             init_discriminator=init_discriminator,
+            teacher=None if teacher is None else Pack(teacher),
             features=features,
             minutes=minutes,
             validation=validation,

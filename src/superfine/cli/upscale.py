@@ -19,6 +19,7 @@ def upscale(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     model: str = DEFAULT,
     dial: str | None = None,
+    self_ensemble: Annotated[bool, Parameter(negative="")] = False,
     device: str = "auto",
     tile: int | None = None,
     format: str | None = None,
@@ -42,6 +43,9 @@ def upscale(
     dial
         From 0 (fidelity) to 1 (texture), for pictures that are small and clean; from photo-0 to photo-1, for photographs with
         noise, blur or JPEG's traces; or a variant's name. The model's own choice if left out.
+    self_ensemble
+        Enlarge in all eight orientations and average: closer to the truth by a tenth of a decibel or two, in eight times
+        the time.
     device
         auto, cpu, torch, torch:cpu, cuda, mps.
     tile
@@ -64,7 +68,8 @@ def upscale(
     # As a path, an empty text would be the current folder and all that is in it.
     if "" in inputs:
         raise UserError("an input is empty; name files and folders (is a variable of the shell unset?)")
-    loaded = load(model, device=device, dial=None if dial is None else parse_dial(dial))
+    dialled = None if dial is None else parse_dial(dial)
+    loaded = load(model, device=device, dial=dialled, self_ensemble=self_ensemble)
     jobs = plan_jobs([Path(text) for text in inputs], output, scale=loaded.scale, format=format, say=say)
     terminal = sys.stderr.isatty()
     with bar("enlarging", "kilopixels") as progress:
@@ -84,6 +89,7 @@ def upscale(
     if len(jobs) == 1:
         where = f"in {jobs[0].target}"
     backend, stands = loaded.backend, loaded.dial if isinstance(loaded.dial, str) else f"{loaded.dial:g}"
+    stands += ", self-ensemble" * self_ensemble
     others = [(summary.skipped, "skipped"), (summary.refused, "refused"), (summary.failed, "failed")]
     summed = (
         f"{summary.done} of {len(jobs)} enlarged {loaded.scale} times, {where}, "

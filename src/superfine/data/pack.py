@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,8 @@ class Pack:
     """An opened pack.
 
     ``entries`` are its pictures, ``scale`` the factor between a picture and its twin, ``sha256`` the hash of all pixels in
-    their order, and ``skipped`` the files that could not be packed.
+    their order, and ``skipped`` the files that could not be packed. ``teacher`` tells what made the pictures where they are the
+    results of a model (:func:`superfine.data.teaching.teach`): its name, weights and the hash of the photographs' pack, ``of``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,6 +74,7 @@ class Pack:
             self.entries = [Entry(**entry) for entry in index["pictures"]]
             self.skipped = [Skipped(**entry) for entry in index["skipped"]]
             self._checked: str | None = index.get("near_duplicates_left_out")
+            self.teacher: dict[str, Any] | None = index.get("teacher")
             names: list[str] = index["files"]
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{path}: is not a pack; make one with superfine data pack FOLDER -o {path}") from None

@@ -24,6 +24,8 @@ from superfine.modelfile import GRAPH, ModelFolder, encode, open_model, parse_di
 from superfine.modelfile.dial import mixture
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+SELF_ENSEMBLE = "+"
+"""Behind a model, as in the papers' tables: enlarged in all eight orientations (:mod:`superfine.engine.self_ensemble`)."""
 RESERVED = ("HR", "LR")
 """What the folders of the originals and their twins are called, beside those of the methods."""
 
@@ -111,13 +113,14 @@ class Interpolation:
 @dataclass(frozen=True)
 class Network:
     """A model folder at one position of its dial; ``digest`` is that of its graph, of the weights at this position,
-    and of what else of its card the results depend on."""
+    and of what else the results depend on."""
 
     name: str
     folder: ModelFolder
     dial: float | str
     device: str
     digest: str
+    self_ensemble: bool = False
     computes: bool = True
 
     @property
@@ -131,13 +134,13 @@ class Network:
 
     @property
     def variant(self) -> str | None:
-        """The variant that the dial points at; None for a mixture."""
+        """The variant that the dial points at; None for a mixture, or a self-ensemble."""
         start, end, _ = self.place
-        return start if start == end else None
+        return start if start == end and not self.self_ensemble else None
 
     @property
     def recipe(self) -> str:
-        """Of its training, as the card tells; nothing for a mixture, or for a model that was imported."""
+        """Of its training, as the card tells; nothing where there is no variant, or for a model that was imported."""
         if self.variant is None:
             return ""
         return str(self.folder.card.variants[self.variant].training.get("name", ""))
@@ -152,7 +155,9 @@ class Network:
 
     def ready(self, callers: int) -> Produce:
         """See :class:`Method`."""
-        model = load(self.folder.path, device=self.device, dial=self.dial, callers=callers)
+        model = load(
+            self.folder.path, device=self.device, dial=self.dial, callers=callers, self_ensemble=self.self_ensemble
+        )
         turn = nullcontext() if model.backend.callers >= callers else Lock()
 
         def produce(bench: BenchmarkSet, item: Item, pair: Pair) -> Result:
@@ -236,7 +241,8 @@ def open_methods(given: Sequence[str], *, device: str = "auto") -> tuple[Method,
     ----------
     given
         ``nearest``, ``bilinear``, ``bicubic``; a bundled model, or a model folder, perhaps with a variant or a position of
-        the dial behind a colon (``compact-x4:texture``, ``compact-x4:0.6``); a folder of pictures.
+        the dial behind a colon (``compact-x4:texture``, ``compact-x4:0.6``), and ``+`` for its self-ensemble
+        (``compact-x4+``); a folder of pictures.
     device
         For the networks, see :func:`superfine.load`.
 
@@ -296,20 +302,25 @@ def common_scale(methods: Sequence[Method], asked: int | None = None) -> int:
 def _opened(text: str, device: str) -> Method:
     if text in INTERPOLATIONS:
         return Interpolation(text)
-    path, dial = zoo.find_with_dial(text)
+    self_ensemble = text.endswith(SELF_ENSEMBLE) and not Path(text).exists()
+    path, dial = zoo.find_with_dial(text.removesuffix(SELF_ENSEMBLE) if self_ensemble else text)
     with searched(path):
         no_model = path.is_dir() and not any((path / name).exists() for name in ("model.json", "run.json"))
     if no_model:
         if dial is not None or not _holds_pictures(path):
             raise UserError(f"{path}: holds neither a model nor pictures that can be read; check the folder")
+        if self_ensemble:
+            raise UserError(f"{path}: holds pictures, not a model; leave out the {SELF_ENSEMBLE}")
         return ReadyMade(own_name(path), path)
     folder = open_model(path)
     position = 0.0 if dial is None else parse_dial(dial)
     weights = encode(folder.dialled(position))
     facts = {name: value for name, value in vars(folder.card).items() if name not in BESIDE_RESULTS}
+    if self_ensemble:
+        facts["self_ensemble"] = True
     digest = key(graph=folder.card.files[GRAPH], weights=hashlib.sha256(weights).hexdigest(), **facts)
     name = folder.card.name if dial is None else f"{folder.card.name}:{dial}"
-    return Network(name, folder, position, device, digest)
+    return Network(name + SELF_ENSEMBLE * self_ensemble, folder, position, device, digest, self_ensemble)
 
 
 def _holds_pictures(path: Path) -> bool:
@@ -326,7 +337,7 @@ def _same(one: Method, other: Method) -> bool:
         isinstance(one, Network)
         and isinstance(other, Network)
         and one.folder.path.resolve() == other.folder.path.resolve()
-        and one.place == other.place
+        and (one.place, one.self_ensemble) == (other.place, other.self_ensemble)
     )
 
 

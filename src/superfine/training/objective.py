@@ -1,12 +1,13 @@
 """What a generator minimises besides the adversarial term: the weighted terms of a recipe, by their names."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from superfine.losses import PIXEL_LOSSES, checkerboard, consistency, content, total_variation
+from superfine.losses import PIXEL_LOSSES, PSNR_LOSSES, checkerboard, consistency, content, total_variation
 from superfine.networks.features import Features, load_features
 from superfine.training.recipes import PixelRecipe
 
@@ -35,11 +36,14 @@ def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
     """The terms of ``recipe``; those with weight 0 are not computed."""
 
     scale = recipe.network.scale
+    pixel = PIXEL_LOSSES[recipe.loss]
+    if recipe.loss in PSNR_LOSSES:
+        pixel = partial(pixel, epsilon=recipe.psnr_epsilon)
 
     def terms(result: Tensor, target: Tensor) -> dict[str, Tensor]:
         values: dict[str, Tensor] = {}
         if recipe.pixel_weight:
-            values[recipe.loss] = recipe.pixel_weight * PIXEL_LOSSES[recipe.loss](result, target)
+            values[recipe.loss] = recipe.pixel_weight * pixel(result, target)
         if features is not None:
             with torch.autocast(result.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                 with torch.no_grad():

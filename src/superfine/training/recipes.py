@@ -102,17 +102,19 @@ class PixelRecipe:
     """A run of the pixel stage: a network minimises ``pixel_weight``·pixel + content + ``consistency``·|B(result) − B(target)|
     + ``checkerboard``·|what repeats every s pixels| + ``total_variation``·TV.
 
-    ``batch`` crops of ``patch``×``patch`` low-resolution pixels per step; ``loss`` is the pixel loss. ``degradation`` says how
-    they were made small: "pack" takes the pack's own, by MATLAB's bicubic, a name in
-    :data:`superfine.data.degrade.DEGRADATIONS` makes others from the large crops as the run goes. ``optimiser`` is "adam" with
-    ``betas``, "muon" (:class:`superfine.training.muon.Muon`), or "sgd" with the first of them as its momentum; the last layer
-    learns at ``last_layer_rate`` times the rate. ``average`` is the decay of the weights' moving average, 0 turns it off.
-    ``precision`` is "bf16" (autocast) or "f32".
+    ``batch`` crops of ``patch``×``patch`` low-resolution pixels per step; ``loss`` is the pixel loss, ``psnr_epsilon`` the ε of
+    "psnr" and "psnr_ycbcr". ``degradation`` says how the crops were made small: "pack" takes the pack's own, by MATLAB's
+    bicubic, a name in :data:`superfine.data.degrade.DEGRADATIONS` makes others from the large crops as the run goes.
+    ``teacher_weight`` is the part of a teacher's results in the target, beside the photograph
+    (:mod:`superfine.data.teaching`). ``optimiser`` is "adam" with ``betas``, "muon" (:class:`superfine.training.muon.Muon`), or
+    "sgd" with the first of them as its momentum; the last layer learns at ``last_layer_rate`` times the rate. ``average`` is
+    the decay of the weights' moving average, 0 turns it off. ``precision`` is "bf16" (autocast) or "f32".
     """
 
     network: GeneratorConfig
     loss: str = "l1"
     pixel_weight: float = 1.0
+    psnr_epsilon: float = 1e-4
     content: Content = field(default_factory=Content)
     consistency: float = 0.0
     checkerboard: float = 0.0
@@ -121,6 +123,7 @@ class PixelRecipe:
     batch: int = 16
     patch: int = 48
     degradation: str = PACK
+    teacher_weight: float = 0.0
     optimiser: str = "adam"
     schedule: Schedule = field(default_factory=Schedule)
     betas: tuple[float, float] = (0.9, 0.999)
@@ -145,6 +148,10 @@ class PixelRecipe:
             )
         if not 0.0 <= self.average < 1.0:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
+        if not 0.0 < self.psnr_epsilon < math.inf:
+            raise UserError(f"psnr_epsilon: {self.psnr_epsilon} is no error; give a number above 0, such as 1e-4")
+        if not 0.0 <= self.teacher_weight <= 1.0:
+            raise UserError(f"teacher_weight: {self.teacher_weight} is outside [0, 1]; 0 is without a teacher")
         if len(self.betas) != 2:
             raise UserError(f"betas: {self.betas} are not two numbers; give for instance 0.9,0.999")
         if not all(0.0 <= beta < 1.0 for beta in self.betas):
@@ -180,6 +187,8 @@ class AdversarialRecipe(PixelRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.teacher_weight:
+            raise UserError("teacher_weight: a discriminator is to see photographs; leave it 0")
         _at_least(self, 0, "adversarial_weight", "r1", "artefacts")
         _one_of("adversarial", self.adversarial, ADVERSARIAL_LOSSES)
         _one_of("discriminator_input", self.discriminator_input, INPUTS)

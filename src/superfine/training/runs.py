@@ -26,7 +26,18 @@ from superfine.training.start import WEIGHTS, digest
 from superfine.version import __version__
 
 FILE = "run.json"
-IDENTITY = ("name", "architecture", "config", "recipe", "seed", "start", "discriminator_start", "steps", "features")
+IDENTITY = (
+    "name",
+    "architecture",
+    "config",
+    "recipe",
+    "seed",
+    "start",
+    "discriminator_start",
+    "steps",
+    "features",
+    "teacher",
+)
 KINDS: dict[str, Any] = {"recipe": dict, "data": dict, "finished": bool, "validation": (dict, NoneType)}
 
 
@@ -193,11 +204,12 @@ def describe(
     command: str,
     start: dict[str, Any] | None,
     features: nn.Module | None = None,
+    teacher: Pack | None = None,
 ) -> dict[str, Any]:
     """What ``run.json`` says of a run from its start: all that is needed to run it again.
 
     ``start`` tells of the weights that it starts from (:func:`superfine.training.start.initialise`), None for fresh ones;
-    ``features`` is what the content loss looks at.
+    ``features`` is what the content loss looks at, ``teacher`` the pack of a teacher's results.
     """
     settings = asdict(recipe)
     if isinstance(recipe, AdversarialRecipe):
@@ -211,6 +223,7 @@ def describe(
         "start": start,
         "discriminator_start": None,
         "features": None if features is None else digest(features),
+        "teacher": None if teacher is None else {"pack": teacher.sha256} | (teacher.teacher or {}),
         "steps": recipe.steps,
         "data": {
             "name": pack.path.name.removesuffix(".pack"),

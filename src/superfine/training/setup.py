@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from superfine.data import Batches, Pack
+from superfine.data import Pack
 from superfine.errors import UserError
 from superfine.networks import build, build_discriminator, name_of
 from superfine.networks.features import Features
@@ -27,8 +27,9 @@ from superfine.training.validation import Validation
 class Options:
     """How a recipe is run, as opposed to what it is.
 
-    ``init``: run or model folder to start from. ``init_discriminator``: run whose discriminator to start from. ``features``:
-    file of the feature weights. ``validation``: folder of pictures to measure on. ``compiled``: through ``torch.compile``.
+    ``init``: run or model folder to start from. ``init_discriminator``: run whose discriminator to start from. ``teacher``:
+    pack of a teacher's results. ``features``: file of the feature weights. ``validation``: folder of pictures to measure on.
+    ``compiled``: through ``torch.compile``.
     ``minutes``: time after which to pause with a checkpoint. The others are numbers of steps.
     """
 
@@ -36,6 +37,7 @@ class Options:
     compiled: bool = False
     init: Path | None = None
     init_discriminator: Path | None = None
+    teacher: Pack | None = None
     features: Path | None = None
     validation: Path | None = None
     minutes: float | None = None
@@ -73,8 +75,10 @@ def prepare(
             f"{pack.path}: was not searched for near-duplicates of the benchmark pictures that are known today; make it again "
             "with superfine data pack, which copies what has not changed"
         )
-    batches = Batches(pack, seed=seed, batch=recipe.batch, patch=recipe.patch)
-    supply = Supply(batches, recipe, world)
+    if pack.teacher is not None:
+        raise UserError(f"{pack.path}: holds what a teacher made; give it as --teacher, and its photographs as --data")
+    _check_teacher(options.teacher, pack, recipe)
+    supply = Supply(pack, recipe, world, seed=seed, teacher=options.teacher)
     if pack.scale != recipe.network.scale:
         raise UserError(
             f"{pack.path}: is packed for ×{pack.scale}, the recipe is ×{recipe.network.scale}; pack it again"
@@ -93,7 +97,7 @@ def prepare(
     if options.validation and world.is_main:
         validation = Validation(options.validation, pack.scale, features, recipe.degradation)
 
-    description = describe(name, recipe, pack, seed, command, start, features)
+    description = describe(name, recipe, pack, seed, command, start, features, options.teacher)
     discriminator = None
     if isinstance(recipe, AdversarialRecipe):
         discriminator = build_discriminator(name_of(recipe.discriminator), asdict(recipe.discriminator))
@@ -112,3 +116,15 @@ def prepare(
     average = averaging.start(network)
     forward = torch.compile(network) if options.compiled else network
     return Setup(run, supply, network, discriminator, forward, average, features, validation)
+
+
+def _check_teacher(teacher: Pack | None, pack: Pack, recipe: PixelRecipe) -> None:
+    if teacher is None:
+        if recipe.teacher_weight:
+            raise UserError(
+                f"teacher_weight: is {recipe.teacher_weight:g}, but of no teacher; give its pack as --teacher"
+            )
+    elif not recipe.teacher_weight:
+        raise UserError(f"--teacher {teacher.path}: has no weight; give --set teacher_weight=0.8, for instance")
+    elif teacher.teacher is None or teacher.teacher["of"] != pack.sha256:
+        raise UserError(f"--teacher {teacher.path}: is not made of {pack.path}; make it with superfine data teach")
