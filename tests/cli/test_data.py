@@ -13,6 +13,7 @@ from superfine.cli.main import main
 from superfine.data import Pack, fetch
 from superfine.data.pages import fonts_are_there
 from superfine.images import read
+from superfine.modelfile import open_model
 
 torch.set_num_threads(1)
 
@@ -68,6 +69,7 @@ def test_teach_and_what_is_learnt_of_it(
         "variant": "fidelity",
         "sha256": card.files["fidelity.safetensors"],
         "self_ensemble": True,
+        "only": "*",
         "of": Pack(data).sha256,
     }
     assert record["recipe"]["teacher_weight"] == 0.8
@@ -80,6 +82,17 @@ def test_teach_and_what_is_learnt_of_it(
     assert f"--teacher {taught}: has no weight; give --set teacher_weight=0.8" in capsys.readouterr().err
     assert run(*train, "--teacher", data, "--set", "teacher_weight=0.8") == 1
     assert f"--teacher {data}: is not made of {data}; make it with superfine data teach" in capsys.readouterr().err
+    other = tmp_path / "other.pack"
+    assert run("data", "teach", data, "--model", "srcnn-x4", "-o", other, "--only", "more/*") == 0
+    capsys.readouterr()
+    assert run(*train, "--teacher", other, "--set", "teacher_weight=0.8") == 1
+    assert "holds a run with another teacher; name a new folder" in capsys.readouterr().err
+    gone = tmp_path / "gone.pack"
+    assert run(*train, "--teacher", gone, "--set", "teacher_weight=0.8") == 1
+    assert f"--teacher {gone}: is not there; make it with superfine data teach {data}" in capsys.readouterr().err
+    assert run("models", "publish", trained, "-o", tmp_path / "model") == 0
+    published = open_model(tmp_path / "model").card.variants["fidelity"].training
+    assert published["teacher"] == record["teacher"], "the card tells of it"
     assert run("train", "compact-fidelity", "--data", taught, "-o", tmp_path / "other", "--patch", 6) == 1
     assert f"{taught}: holds what a teacher made; give it as --teacher" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()

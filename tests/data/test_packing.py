@@ -1,5 +1,6 @@
 """Packing: content, order, incremental and interrupted runs, bad files."""
 
+import errno
 import hashlib
 import json
 import os
@@ -288,5 +289,25 @@ def test_killed_before_its_first_file_was_whole_it_goes_on(photos: Path, tmp_pat
 
 def test_an_unwritable_place_is_one_line(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write the pack"):
-        pack(photos, tmp_path / "file" / "out")
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(UserError, match="cannot write the pack"):
+            pack(photos, out)
+
+
+def test_with_no_room_for_the_index_nothing_is_lost(
+    photos: Path, tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def full(path: Path, text: str, **options: Any) -> int:
+        if path.name.startswith(".pack.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_text(path, text, **options)
+
+    write_text = Path.write_text
+    with monkeypatch.context() as disk, pytest.raises(UserError, match="No space left on device"):
+        disk.setattr(Path, "write_text", full)
+        pack(photos, out)
+    decoded.clear()
+    assert len(pack(photos, out)) == 5
+    assert decoded == []

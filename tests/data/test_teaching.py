@@ -1,6 +1,8 @@
 """What a teacher makes of a pack: content, what it refuses, interruption."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,9 +44,19 @@ def test_holds_what_the_teacher_makes_of_each_twin(photographs: Pack, tmp_path: 
         assert levels.max() > 255
         np.testing.assert_array_equal(made.hr(i), levels.clip(0, 255).repeat(4, 0).repeat(4, 1))
     assert made.sha256 != photographs.sha256
-    assert made.teacher == TEACHER | {"of": photographs.sha256}
+    assert made.teacher == TEACHER | {"only": "*", "of": photographs.sha256}
     assert photographs.teacher is None
     assert seen == [(n, 5) for n in range(1, 6)]
+
+
+def test_only_some_are_enlarged(photographs: Pack, tmp_path: Path) -> None:
+    made = teach(photographs, inverted, tmp_path / "taught", teacher=TEACHER, only="more/*")
+    assert [entry.file for entry in made.entries][3:] == ["3.png", "more/4.png"]
+    for i in range(4):
+        np.testing.assert_array_equal(made.hr(i), photographs.hr(i))
+    assert (made.hr(4) != photographs.hr(4)).mean() > 0.9
+    with pytest.raises(UserError, match=r"only less/\*: fits no picture of .*; the first is 0.png"):
+        teach(photographs, inverted, tmp_path / "none", teacher=TEACHER, only="less/*")
 
 
 def test_an_interrupted_teacher_goes_on(photographs: Pack, tmp_path: Path) -> None:
@@ -68,6 +80,54 @@ def test_an_interrupted_teacher_goes_on(photographs: Pack, tmp_path: Path) -> No
     calls.clear()
     teach(photographs, tired, out, teacher=TEACHER)
     assert calls == [], "all were there"
+
+
+def interrupted(pack: Pack, out: Path, **options: Any) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        teach(pack, inverted, out, progress=interrupt, **options)
+
+
+def test_what_another_teacher_has_begun_is_not_thrown_away(photographs: Pack, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "taught"
+    interrupted(photographs, out, teacher=TEACHER)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    refusal = "taught: holds the beginning of another pack; delete it, or name a new folder with -o"
+    for options in ({"teacher": TEACHER | {"self_ensemble": True}}, {"teacher": TEACHER, "only": "more/*"}):
+        with pytest.raises(UserError, match=refusal):
+            teach(photographs, inverted, out, **options)
+    with pytest.raises(UserError, match=refusal):
+        pack(photos, out)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+    with pytest.raises(KeyboardInterrupt):
+        pack(photos, tmp_path / "half", progress=lambda done, total: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(UserError, match="half: holds the beginning of another pack"):
+        teach(photographs, inverted, tmp_path / "half", teacher=TEACHER)
+
+
+def test_a_pack_that_is_to_be_made_again_is_not_enlarged_first(
+    photographs: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not by its name, which is that of a function too.
+    monkeypatch.setattr(sys.modules[Pack.__module__], "version", lambda: "that knows more")
+    with pytest.raises(UserError, match=r"was not searched for near-duplicates .* make it again"):
+        teach(photographs, inverted, tmp_path / "taught", teacher=TEACHER)
+    assert not (tmp_path / "taught").exists()
+
+
+def test_results_of_another_size_are_one_line(photographs: Pack, tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"inverter: makes \(\d+, \d+, 3\) of \(\d+, \d+, 3\); give one that enlarges ×4"
+    ):
+        teach(photographs, lambda lr: lr.repeat(2, 0).repeat(2, 1), tmp_path / "taught", teacher=TEACHER)
+
+
+def test_results_may_lie_in_memory_in_any_order(photographs: Pack, tmp_path: Path) -> None:
+    one = teach(photographs, inverted, tmp_path / "one", teacher=TEACHER)
+    other = teach(photographs, lambda lr: np.asfortranarray(inverted(lr)), tmp_path / "other", teacher=TEACHER)
+    assert other.sha256 == one.sha256
 
 
 def test_another_teacher_begins_anew(photographs: Pack, tmp_path: Path) -> None:

@@ -65,9 +65,10 @@ def test_cells_stay_whole(twofold: Path, noise: np.random.Generator) -> None:
 
 
 def test_says_what_the_backend_says(compact: Path) -> None:
-    alone = superfine.load(compact, device="cpu", callers=2).backend
+    alone = superfine.load(compact, device="cpu").backend
     backend = superfine.load(compact, device="cpu", callers=2, self_ensemble=True).backend
     for name in ("name", "device", "precision", "area", "callers"):
         assert getattr(backend, name) == getattr(alone, name)
+    assert backend.callers == 1, "whatever it was asked for"
     assert isinstance(backend.in_float32(), SelfEnsemble)
     assert backend.in_float32().precision == "f32"

@@ -19,6 +19,7 @@ from superfine.engine import tiles
 from superfine.engine import upscale as module
 from superfine.engine.backends import Backend
 from superfine.engine.backends.openvino import OpenVino
+from superfine.engine.self_ensemble import SelfEnsemble
 from superfine.errors import UserError
 
 LEVEL = 1 / 255
@@ -191,7 +192,7 @@ def test_a_card_of_another_scale_is_found_out(model: superfine.Model) -> None:
 class Overflowing:
     """A backend in half precision which fails wherever the picture is bright, as a network in float16 does."""
 
-    name, device, precision, area = "test", "CPU", "f16", 10_000
+    name, device, precision, area, callers = "test", "CPU", "f16", 10_000, 1
 
     def __init__(self, inner: OpenVino, poison: float) -> None:
         self.inner = inner
@@ -208,10 +209,14 @@ class Overflowing:
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 16.0, -16.0])
-def test_overflow_is_computed_again_and_said(exact_model: superfine.Model, poison: float) -> None:
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_overflow_is_computed_again_and_said(exact_model: superfine.Model, poison: float, ensemble: bool) -> None:
     inner = exact_model.backend
     assert isinstance(inner, OpenVino)
-    model = superfine.Model(exact_model.card, Overflowing(inner, poison))
+    backend: Backend = Overflowing(inner, poison)
+    if ensemble:
+        backend, exact_model = SelfEnsemble(backend), superfine.Model(exact_model.card, SelfEnsemble(inner))
+    model = superfine.Model(exact_model.card, backend)
     pixels = np.full((64, 32, 3), 0.25, np.float32)
     pixels[::40, 10] = 1
     said: list[str] = []
@@ -226,7 +231,7 @@ def test_overflow_is_computed_again_and_said(exact_model: superfine.Model, poiso
 class Small:
     """A backend whose memory ends at some number of pixels."""
 
-    name, device, precision, area = "test", "GPU", "f32", 10_000
+    name, device, precision, area, callers = "test", "GPU", "f32", 10_000, 1
 
     def __init__(self, inner: Backend, most: int) -> None:
         self.inner = inner
@@ -243,16 +248,18 @@ class Small:
         return self.inner.in_float32()
 
 
-@pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("tile", [None, 40])
-def test_without_memory_the_tile_is_halved(twofold: Path, channels: int, tile: int | None) -> None:
+@pytest.mark.parametrize(
+    ("channels", "tile", "ensemble"), [(3, None, False), (3, 40, True), (4, None, True), (4, 40, False)]
+)
+def test_without_memory_the_tile_is_halved(twofold: Path, channels: int, tile: int | None, ensemble: bool) -> None:
     model = superfine.load(twofold, device="cpu")
-    model.backend = model.backend.in_float32()
+    inner = model.backend.in_float32()
+    model.backend = SelfEnsemble(inner) if ensemble else inner
     pixels = np.random.default_rng(1).random((123, 131, channels), dtype=np.float32)
     truth = model.upscale(pixels)
     # The halo is 38 pixels: a core of 20 × 20 fits, one of 40 × 20 does not.
-    small = Small(model.backend, (20 + 76) ** 2)
-    model.backend = small
+    small = Small(inner, (20 + 76) ** 2)
+    model.backend = SelfEnsemble(small) if ensemble else small
     said: list[str] = []
     strips = list(model.strips(pixels, tile=tile, notice=said.append))
     np.testing.assert_allclose(np.concatenate(strips), truth, atol=2e-5)

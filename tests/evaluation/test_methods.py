@@ -116,6 +116,8 @@ def test_a_plus_is_for_models_and_may_end_a_folders_name(
         open_methods(["made+"])
     write_noise(tmp_path / "made+" / "a.png", 16, 16, 0)
     assert [method.name for method in open_methods(["made", "made+"])] == ["made", "made+"]
+    with pytest.raises(UserError, match="no bundled model"):
+        open_methods([300 * "a" + "+"])
 
 
 def test_the_hash_is_that_of_the_weights(dialled: Path) -> None:

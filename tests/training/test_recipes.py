@@ -123,6 +123,12 @@ def test_discriminators_need_crops_that_they_can_halve() -> None:
         override(recipe("compact-texture"), {"discriminator": "unet", "patch": "7", "checkerboard": "0"})
 
 
+def test_a_discriminator_is_shown_no_teachers_results() -> None:
+    assert override(recipe("compact-fidelity"), {"teacher_weight": "0.8"}).teacher_weight == 0.8
+    with pytest.raises(UserError, match="teacher_weight: a discriminator is to see photographs; leave it 0"):
+        override(recipe("compact-texture"), {"teacher_weight": "0.8"})
+
+
 def test_unknown_recipe() -> None:
     with pytest.raises(UserError, match="'esrgna': unknown; choose one of srcnn"):
         recipe("esrgna")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from superfine.data import Batches, Pack
+from superfine.data import Batches, Pack, pack
 from superfine.data.teaching import teach
 from superfine.errors import UserError
 from superfine.images import imresize
@@ -69,6 +69,15 @@ def test_a_teacher_is_mixed_into_the_target_and_not_into_what_is_enlarged(
     torch.testing.assert_close(mixed, 0.25 * photograph + 0.75 * taught, rtol=0, atol=1e-6)
 
 
+def test_a_teacher_of_another_scale_is_refused(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
+    halved = pack(tmp_path / "waves", tmp_path / "halved.pack", scale=2)
+    taught = teach(halved, lambda lr: lr.repeat(2, 0).repeat(2, 1), tmp_path / "two", teacher={"name": "nearest"})
+    assert halved.sha256 == small_pack.sha256, "of the large pictures alone"
+    recipe = replace(small_recipe, teacher_weight=0.5)
+    with pytest.raises(UserError, match=r"two: is not made of .*small\.pack"):
+        pixel_stage.train("small", recipe, small_pack, tmp_path / "run", options=Options(teacher=taught))
+
+
 @pytest.mark.parametrize("degradation", ["pack", "photo"])
 @pytest.mark.parametrize("weight", [0.0, 0.75])
 def test_a_resident_pack_gives_the_same_batches(
@@ -76,7 +85,7 @@ def test_a_resident_pack_gives_the_same_batches(
 ) -> None:
     teacher = taught_pack if weight else None
     mapped = supply(small_pack, degradation, rank=1, size=2, teacher=teacher, weight=weight)
-    monkeypatch.setattr("superfine.training.supply.fits", lambda pack, device: True)
+    monkeypatch.setattr("superfine.training.supply.fits", lambda packs, device: True)
     made: list[Path] = []
 
     def noting(pack: Pack, device: torch.device) -> Resident:
@@ -99,8 +108,8 @@ def test_a_pack_is_resident_where_it_fits(small_pack: Pack, monkeypatch: pytest.
     size = sum(flat.nbytes for flat in small_pack.flat())
     for free, expected in ((2 * size, True), (2 * size - 2, False)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10 * size))
-        assert fits(small_pack, torch.device("cuda")) == expected
-    assert not fits(small_pack, torch.device("cpu"))
+        assert fits([small_pack], torch.device("cuda")) == expected
+    assert not fits([small_pack], torch.device("cpu"))
 
 
 @pytest.mark.parametrize("degradation", ["pack", "gaussian", "photo"])

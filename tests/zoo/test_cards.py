@@ -53,7 +53,8 @@ def test_a_card_tells_all_that_the_kept_run_does() -> None:
     for training in (param.values[0] for param in TRAINED):
         assert isinstance(training, dict)
         run = runs[training["command"]]
-        told = {key: run.get(key) for key in ("recipe", "seed", "steps", "data", "versions", "discriminator_start")}
+        keys = ("recipe", "seed", "steps", "data", "versions", "discriminator_start", "teacher")
+        told = {key: run.get(key) for key in keys}
         assert told == {key: training.get(key) for key in told}, training["command"]
         begun = [(record.get("start") or {}).get("sha256") for record in (run, training)]
         assert begun[0] == begun[1], training["command"]

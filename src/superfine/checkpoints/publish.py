@@ -18,9 +18,9 @@ from superfine.modelfile import ModelFolder
 _TRAINING = {"name": str, "recipe": dict, "command": str, "seed": int, "steps": int, "data": dict, "versions": dict}
 """What of the run's record goes into the card."""
 
-_OPTIONAL = ("start", "discriminator_start", "features", "threads")
+_OPTIONAL = ("start", "discriminator_start", "features", "teacher", "threads")
 """What of it goes there too, where it is: the weights it started from with how they were trained, the SHA-256 of the feature
-weights, and the threads it had."""
+weights, the teacher, and the threads it had."""
 
 _RUN = {"architecture": str, "config": dict, **_TRAINING}
 

@@ -94,6 +94,7 @@ def teach(
     model: str,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     variant: str = "fidelity",
+    only: str = "*",
     self_ensemble: Annotated[bool, Parameter(negative="")] = False,
     device: str = "auto",
 ) -> int:
@@ -111,12 +112,17 @@ def teach(
         The pack to make, a folder.
     variant
         Of the model.
+    only
+        Pattern of the names in the pack of what is enlarged, such as 'photos/*'; the other pictures stay what they are.
     self_ensemble
         Enlarge in all eight orientations and average: better, in eight times the time.
     device
         auto, cpu, torch, torch:cpu, cuda, mps.
     """
+    import numpy as np
+
     from superfine.cli.progress import bar
+    from superfine.cli.say import say
     from superfine.data import Pack
     from superfine.data.teaching import teach as make
     from superfine.engine import load
@@ -137,7 +143,14 @@ def teach(
         "self_ensemble": self_ensemble,
     }
     with bar("enlarging", "pictures") as progress:
-        made = make(photographs, teacher.upscale, out, teacher=told, progress=progress)
+        made = make(
+            photographs,
+            lambda small: np.concatenate(list(teacher.strips(small, notice=say))),
+            out,
+            teacher=told,
+            only=only,
+            progress=progress,
+        )
     print(f"{out}: {len(made)} pictures by {teacher.card.name}, {made.megapixels:.1f} megapixels; sha256 {made.sha256}")
     return 0
 

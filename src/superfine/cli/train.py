@@ -110,6 +110,8 @@ def train(
     overrides |= {
         name: str(value) for name, value in (("steps", steps), ("batch", batch), ("patch", patch)) if value is not None
     }
+    if teacher is not None and not teacher.is_dir():
+        raise UserError(f"--teacher {teacher}: is not there; make it with superfine data teach {data} -o {teacher}")
     chosen = override(find(recipe), overrides)
     stage = adversarial_stage.train if isinstance(chosen, AdversarialRecipe) else pixel_stage.train
     run = stage(

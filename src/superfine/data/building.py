@@ -52,14 +52,14 @@ def folder_for(out: Path) -> Iterator[Pack | None]:
     UserError
         Another process packs there, the folder is something else, or cannot be written, in the block too.
     """
-    begun = (out / INDEX).exists() or (out / JOURNAL).exists()
-    if (
-        not begun
-        and out.exists()
-        and any(file.name not in BUILDING and not is_part(file.name) for file in out.iterdir())
-    ):
-        raise UserError(f"{out}: is a folder with other things in it; name a new one")
     try:
+        begun = (out / INDEX).exists() or (out / JOURNAL).exists()
+        if (
+            not begun
+            and out.exists()
+            and any(file.name not in BUILDING and not is_part(file.name) for file in out.iterdir())
+        ):
+            raise UserError(f"{out}: is a folder with other things in it; name a new one")
         out.mkdir(parents=True, exist_ok=True)
         with alone(out) as ours:
             if not ours:
@@ -91,8 +91,9 @@ def build(
     Raises
     ------
     UserError
-        No picture could be made.
+        No picture could be made; in the folder is the beginning of a pack by another teacher, or of photographs.
     """
+    _check_begun(out, teacher)
     entries, skipped, todo = _resume(jobs, out, scale, convert, header := _header(scale, teacher))
     with ExitStack() as stack:
         hr_file, lr_file = (stack.enter_context((out / name).open("ab")) for name in BUILDING)
@@ -126,6 +127,17 @@ def _header(scale: int, teacher: dict[str, Any] | None) -> str:
     """The journal's first line: what must be as it was for an interrupted run to be continued."""
     made_by = {} if teacher is None else {"teacher": teacher}
     return json.dumps({"scale": scale, "near_duplicates_left_out": version()} | made_by)
+
+
+def _check_begun(out: Path, teacher: dict[str, Any] | None) -> None:
+    """Refuse to throw away what another teacher has begun: it may have taken hours."""
+    try:
+        with (out / JOURNAL).open(encoding="utf-8") as journal:
+            known = json.loads(journal.readline()).get("teacher")
+    except (FileNotFoundError, ValueError, AttributeError):
+        return  # nothing that could be continued
+    if known != teacher:
+        raise UserError(f"{out}: holds the beginning of another pack; delete it, or name a new folder with -o")
 
 
 def _append(file: BinaryIO, pixels: Pixels) -> None:
@@ -190,8 +202,6 @@ def _publish(
         digest.update(f"{entry.height} {entry.width} {entry.sha256}\n".encode())
     sha256 = digest.hexdigest()
     names = [f"{kind}-{sha256[:12]}.u8" for kind in ("hr", "lr")]
-    for built, name in zip(BUILDING, names, strict=True):
-        (out / built).replace(out / name)
     index = {
         "format": 1,
         "scale": scale,
@@ -205,6 +215,9 @@ def _publish(
         index["teacher"] = teacher
     with whole_file(out / INDEX) as part:
         part.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+        # With no room for the index, the files keep the names under which the next attempt finds them.
+        for built, name in zip(BUILDING, names, strict=True):
+            (out / built).replace(out / name)
     (out / JOURNAL).unlink()
     for stale in [*out.glob("hr-*.u8"), *out.glob("lr-*.u8")]:
         if stale.name not in names:

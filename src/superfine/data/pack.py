@@ -1,4 +1,4 @@
-"""The pack: photographs decoded once into one memory-mapped file, with their low-resolution twin in another.
+"""The pack: photographs decoded once, or what a teacher made of them, in one memory-mapped file, and their twins in another.
 
 A pack is a folder. ``pack.json`` is its only point of truth: it names the two files of raw uint8 RGB pixels (picture after
 picture, rows × columns × 3) and lists the pictures with their sizes and hashes. Because it is replaced last, and whole, a

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def teach(
     out: Path,
     *,
     teacher: dict[str, Any],
+    only: str = "*",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Pack:
     """Enlarge the twins of ``pack`` into the pack folder ``out``: its pictures, in its order, as ``enlarge`` makes them.
@@ -39,25 +41,43 @@ def teach(
     Parameters
     ----------
     enlarge : by ``pack.scale``.
-    teacher : what tells of it; kept in the pack, with the hash of ``pack``.
+    teacher : what tells of it, its ``name`` and more; kept in the pack, with the hash of ``pack``.
+    only : pattern (:mod:`fnmatch`) of the names in the pack of those that are enlarged. The others stay what they are: pictures
+        of a kind that the teacher knows less well than who is to learn.
     progress : called with (pictures done, pictures in all) after each.
 
     Raises
     ------
     UserError
-        ``pack`` holds a teacher's results itself; ``out`` holds photographs or something else, or cannot be written.
+        ``pack`` holds a teacher's results itself, or must be made again; ``only`` fits nothing; results of another size;
+        ``out`` holds photographs or something else, or cannot be written.
     """
     if pack.teacher is not None:
         raise UserError(f"{pack.path}: holds what a teacher made; give the pack of the photographs")
-    teacher = teacher | {"of": pack.sha256}
+    if not pack.is_checked:
+        raise UserError(
+            f"{pack.path}: was not searched for near-duplicates of the benchmark pictures that are known today; make it again "
+            "with superfine data pack, which copies what has not changed"
+        )
+    teacher = teacher | {"only": only, "of": pack.sha256}
+    chosen = [fnmatchcase(entry.file, only) for entry in pack.entries]
+    if not any(chosen):
+        raise UserError(f"only {only}: fits no picture of {pack.path}; the first is {pack.entries[0].file}")
     jobs = [Job(entry.file, entry.bytes, entry.modified_ns) for entry in pack.entries]
     numbers = {job: i for i, job in enumerate(jobs)}
 
     def convert(todo: Sequence[Job]) -> Iterator[Done]:
         for i in map(numbers.__getitem__, todo):
             lr = pack.lr(i)
+            if not chosen[i]:
+                yield pack.entries[i], pack.hr(i), lr
+                continue
             result = enlarge(np.divide(lr, 255, dtype=np.float32)).clip(0, 1)
-            hr: Pixels = np.rint(result * np.float32(255)).astype(np.uint8)
+            hr: Pixels = np.ascontiguousarray(np.rint(result * np.float32(255)).astype(np.uint8))
+            if hr.shape != pack.hr(i).shape:
+                raise UserError(
+                    f"{teacher['name']}: makes {hr.shape} of {lr.shape}; give one that enlarges ×{pack.scale}"
+                )
             yield replace(pack.entries[i], sha256=hashlib.sha256(hr.data).hexdigest()), hr, lr
 
     with folder_for(Path(out)) as old:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from superfine.engine.backends import Backend
+from superfine.engine.backends import OVERFLOW, Backend
 
 
 class SelfEnsemble:
@@ -30,12 +30,14 @@ class SelfEnsemble:
         return np.divide(upright, 8, out=upright)
 
     def _mirrored(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The sum over the four ways of mirroring."""
+        """The sum over the four ways of mirroring; not finite where one of them overflowed, which a mean would hide."""
         total: NDArray[np.float32] | None = None
         for down in (1, -1):
             for across in (1, -1):
                 result = self._backend.run(np.ascontiguousarray(windows[:, ::down, ::across]))[:, ::down, ::across]
                 total = result.copy() if total is None else np.add(total, result, out=total)
+                if not (result.min() > -OVERFLOW and result.max() < OVERFLOW):
+                    total.fill(np.nan)
         assert total is not None, "there are four"
         return total
 

@@ -255,7 +255,7 @@ def load(
         torch serves one at a time all the same; ``backend.callers`` tells.
     self_ensemble
         Enlarge in all eight orientations and average (:mod:`superfine.engine.self_ensemble`): closer to the truth, in eight
-        times the time.
+        times the time. One caller is served at a time.
 
     Raises
     ------
@@ -266,7 +266,8 @@ def load(
     dial = parse_dial(folder.card.dial) if dial is None else dial
     with tempfile.TemporaryDirectory(prefix="superfine-") as directory:
         graph = folder.materialise(Path(directory), dial)
-        backend = open_backend(graph, device, callers)
+        # An engine is made ready for a shape, and each caller would bring two, upright and lying.
+        backend = open_backend(graph, device, 1 if self_ensemble else callers)
     if folder.card.precision == "f32":
         backend = backend.in_float32()
     return Model(folder.card, SelfEnsemble(backend) if self_ensemble else backend, dial)

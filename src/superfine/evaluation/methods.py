@@ -302,7 +302,7 @@ def common_scale(methods: Sequence[Method], asked: int | None = None) -> int:
 def _opened(text: str, device: str) -> Method:
     if text in INTERPOLATIONS:
         return Interpolation(text)
-    self_ensemble = text.endswith(SELF_ENSEMBLE) and not Path(text).exists()
+    self_ensemble = text.endswith(SELF_ENSEMBLE) and not zoo.is_there(Path(text))
     path, dial = zoo.find_with_dial(text.removesuffix(SELF_ENSEMBLE) if self_ensemble else text)
     with searched(path):
         no_model = path.is_dir() and not any((path / name).exists() for name in ("model.json", "run.json"))

@@ -46,7 +46,8 @@ def train(
     ------
     UserError
         Another run is in ``out``, no crop fits into the pictures, an unknown device, weights to start from that do not fit,
-        feature weights that are missing, a batch that cannot be divided over the processes, a run that stays ill.
+        feature weights that are missing, a teacher's pack that is not of ``pack``, a batch that cannot be divided over the
+        processes, a run that stays ill.
     """
     options = options or Options()
     with join(options.device) as world, stop_signals() as stop:

@@ -1,7 +1,7 @@
 """The recipes: every setting of a training run, as frozen typed values.
 
 A recipe is a value in :data:`RECIPES`; :func:`override` makes another one from it. There is nothing else that a run depends
-on, besides the pack, the seed, the weights it starts from and the feature weights it is judged by.
+on, besides the pack, the seed, the weights it starts from, the feature weights it is judged by, and a teacher's pack.
 """
 
 import math

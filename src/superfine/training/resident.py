@@ -13,7 +13,7 @@ from superfine.data import Crop, Pack
 
 CHUNK = 64 << 20  # bytes that are copied at a time
 SHARE = 0.5
-"""Of the device's free memory, what a pack may take."""
+"""Of the device's free memory, what the packs of a run may take."""
 
 
 class Resident:
@@ -45,12 +45,12 @@ class Resident:
         )
 
 
-def fits(pack: Pack, device: torch.device) -> bool:
-    """Whether there is room for the pack beside the networks; always False but on CUDA, as a CPU reads it where it lies."""
+def fits(packs: Sequence[Pack], device: torch.device) -> bool:
+    """Whether there is room for the packs beside the networks; always False but on CUDA, as a CPU reads them where they lie."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return sum(flat.nbytes for flat in pack.flat()) <= SHARE * free
+    return sum(flat.nbytes for pack in packs for flat in pack.flat()) <= SHARE * free
 
 
 def _places(start: Tensor, width: Tensor, y: Tensor, x: Tensor, symmetry: Tensor, side: int) -> Tensor:

@@ -126,5 +126,5 @@ def _check_teacher(teacher: Pack | None, pack: Pack, recipe: PixelRecipe) -> Non
             )
     elif not recipe.teacher_weight:
         raise UserError(f"--teacher {teacher.path}: has no weight; give --set teacher_weight=0.8, for instance")
-    elif teacher.teacher is None or teacher.teacher["of"] != pack.sha256:
+    elif teacher.teacher is None or (teacher.teacher["of"], teacher.scale) != (pack.sha256, pack.scale):
         raise UserError(f"--teacher {teacher.path}: is not made of {pack.path}; make it with superfine data teach")

@@ -36,9 +36,10 @@ class Supply:
     ) -> None:
         self.device = world.device
         self.part = world.part(recipe.batch)
-        self._photographs = _Crops(pack, recipe, seed, world.device)
+        resident = fits([pack] if teacher is None else [pack, teacher], world.device)
+        self._photographs = _Crops(pack, recipe, seed, world.device, resident)
         # The same sizes, and so the same crops.
-        self._taught = None if teacher is None else _Crops(teacher, recipe, seed, world.device)
+        self._taught = None if teacher is None else _Crops(teacher, recipe, seed, world.device, resident)
         self._taught_weight = recipe.teacher_weight
         self.degrade = None if recipe.degradation == PACK else DEGRADATIONS[recipe.degradation]
 
@@ -70,11 +71,11 @@ class Supply:
 
 
 class _Crops:
-    """The crops of a pack, from the device's memory where it fits in."""
+    """The crops of a pack, from the device's memory or from where it lies."""
 
-    def __init__(self, pack: Pack, recipe: PixelRecipe, seed: int, device: torch.device) -> None:
+    def __init__(self, pack: Pack, recipe: PixelRecipe, seed: int, device: torch.device, resident: bool) -> None:
         self.batches = Batches(pack, seed=seed, batch=recipe.batch, patch=recipe.patch)
-        self._resident = Resident(pack, device) if fits(pack, device) else None
+        self._resident = Resident(pack, device) if resident else None
 
     def __call__(self, step: int, part: slice) -> tuple[Tensor, Tensor]:
         """The small crops and the large ones, n×H×W×3 RGB uint8."""

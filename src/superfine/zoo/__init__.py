@@ -25,7 +25,7 @@ def find(model: str | Path) -> Path:
         Neither a bundled model nor there.
     """
     path = catalogue().get(str(model), Path(model))
-    if not _exists(path) and str(model) not in MODELS:
+    if not is_there(path) and str(model) not in MODELS:
         head, _, dial = str(model).rpartition(":")
         if head in MODELS:
             raise UserError(f"{model}: is no model's name, but {head} is; give that, and {dial!r} as its dial")
@@ -39,12 +39,13 @@ def find_with_dial(text: str) -> tuple[Path, str | None]:
     """A model, as for :func:`find`, and what stands behind its colon: ``MODEL``, ``MODEL:variant``, ``MODEL:0.6``."""
     # A path may hold a colon itself, as Windows' do.
     model, colon, dial = text.rpartition(":")
-    if not colon or text in MODELS or _exists(Path(text)):
+    if not colon or text in MODELS or is_there(Path(text)):
         return find(text), None
     return find(model), dial
 
 
-def _exists(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether there is something, as far as one can see."""
     with suppress(OSError):  # from a name that is too long, or in a folder that is closed
         return path.exists()
     return False
