@@ -134,7 +134,7 @@ def test_an_interrupted_run_is_continued(
 
     with pytest.raises(KeyboardInterrupt):
         pack(photos, out, workers=1, progress=interrupt)
-    with pytest.raises(UserError, match="is not a pack"):
+    with pytest.raises(UserError, match="is only begun; give the command that makes it again"):
         Pack(out)
     with (out / "building.hr.u8").open("ab") as file:
         file.write(b"pixels whose line in the journal was never written")

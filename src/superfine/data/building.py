@@ -17,11 +17,10 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from superfine.data.duplicates import version
-from superfine.data.pack import INDEX, Entry, Pack, Pixels, Skipped
+from superfine.data.pack import INDEX, JOURNAL, Entry, Pack, Pixels, Skipped
 from superfine.errors import UserError
 from superfine.files import alone, is_part, whole_file
 
-JOURNAL = "building.jsonl"
 BUILDING = ("building.hr.u8", "building.lr.u8")
 
 Done = tuple[Entry, Pixels, Pixels] | Skipped
@@ -134,9 +133,10 @@ def _check_begun(out: Path, teacher: dict[str, Any] | None) -> None:
     try:
         with (out / JOURNAL).open(encoding="utf-8") as journal:
             known = json.loads(journal.readline()).get("teacher")
+            begun = bool(journal.readline())
     except (FileNotFoundError, ValueError, AttributeError):
         return  # nothing that could be continued
-    if known != teacher:
+    if begun and known != teacher:
         raise UserError(f"{out}: holds the beginning of another pack; delete it, or name a new folder with -o")
 
 

@@ -21,6 +21,8 @@ from superfine.errors import UserError
 Pixels = NDArray[np.uint8]
 
 INDEX = "pack.json"
+JOURNAL = "building.jsonl"
+"""What is done of a pack that is being made."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Pack:
             self.teacher: dict[str, Any] | None = index.get("teacher")
             names: list[str] = index["files"]
         except (FileNotFoundError, NotADirectoryError):
+            if (self.path / JOURNAL).is_file():
+                raise UserError(
+                    f"{path}: is only begun; give the command that makes it again, and it goes on"
+                ) from None
             raise UserError(f"{path}: is not a pack; make one with superfine data pack FOLDER -o {path}") from None
         except UserError:
             raise

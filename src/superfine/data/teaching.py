@@ -62,7 +62,7 @@ def teach(
     teacher = teacher | {"only": only, "of": pack.sha256}
     chosen = [fnmatchcase(entry.file, only) for entry in pack.entries]
     if not any(chosen):
-        raise UserError(f"only {only}: fits no picture of {pack.path}; the first is {pack.entries[0].file}")
+        raise UserError(f"--only {only}: fits no picture of {pack.path}; the first is {pack.entries[0].file}")
     jobs = [Job(entry.file, entry.bytes, entry.modified_ns) for entry in pack.entries]
     numbers = {job: i for i, job in enumerate(jobs)}
 
