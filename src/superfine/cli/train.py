@@ -91,6 +91,7 @@ def train(
         raise UserError('training needs torch; install it with: pip install "superfine[train]"') from None
 
     from superfine.data import Pack
+    from superfine.files import is_folder
     from superfine.training import adversarial_stage, pixel_stage
     from superfine.training.recipes import AdversarialRecipe, override
     from superfine.training.recipes import recipe as find
@@ -110,7 +111,7 @@ def train(
     overrides |= {
         name: str(value) for name, value in (("steps", steps), ("batch", batch), ("patch", patch)) if value is not None
     }
-    if teacher is not None and not teacher.is_dir():
+    if teacher is not None and not is_folder(teacher):
         raise UserError(f"--teacher {teacher}: is not there; make it with superfine data teach {data} -o {teacher}")
     chosen = override(find(recipe), overrides)
     stage = adversarial_stage.train if isinstance(chosen, AdversarialRecipe) else pixel_stage.train

@@ -125,6 +125,20 @@ class Pack:
         """Whether it was made without near-duplicates of the benchmark pictures, all that are known today."""
         return self._checked == version()
 
+    def refuse_unchecked(self) -> None:
+        """Before anything is learnt from it.
+
+        Raises
+        ------
+        UserError
+            It was made without this search, or when less was known.
+        """
+        if not self.is_checked:
+            raise UserError(
+                f"{self.path}: was not searched for near-duplicates of the benchmark pictures that are known today; make it "
+                "again with superfine data pack, which copies what has not changed"
+            )
+
     @property
     def megapixels(self) -> float:
         """Pixels of all high-resolution pictures, in millions."""

@@ -54,11 +54,7 @@ def teach(
     """
     if pack.teacher is not None:
         raise UserError(f"{pack.path}: holds what a teacher made; give the pack of the photographs")
-    if not pack.is_checked:
-        raise UserError(
-            f"{pack.path}: was not searched for near-duplicates of the benchmark pictures that are known today; make it again "
-            "with superfine data pack, which copies what has not changed"
-        )
+    pack.refuse_unchecked()
     teacher = teacher | {"only": only, "of": pack.sha256}
     chosen = [fnmatchcase(entry.file, only) for entry in pack.entries]
     if not any(chosen):

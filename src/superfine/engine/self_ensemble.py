@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from superfine.engine.backends import OVERFLOW, Backend
+from superfine.engine.backends import Backend, sound
 
 
 class SelfEnsemble:
@@ -36,7 +36,7 @@ class SelfEnsemble:
             for across in (1, -1):
                 result = self._backend.run(np.ascontiguousarray(windows[:, ::down, ::across]))[:, ::down, ::across]
                 total = result.copy() if total is None else np.add(total, result, out=total)
-                if not (result.min() > -OVERFLOW and result.max() < OVERFLOW):
+                if not sound(result):
                     total.fill(np.nan)
         assert total is not None, "there are four"
         return total

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from superfine import zoo
 from superfine.engine import alpha, tiles
-from superfine.engine.backends import OVERFLOW, Backend, open_backend
+from superfine.engine.backends import Backend, open_backend, sound
 from superfine.engine.self_ensemble import SelfEnsemble
 from superfine.errors import UserError
 from superfine.images.write import Strip, round_to_bytes
@@ -216,11 +216,11 @@ class Model:
                 f"model {self.card.name}: makes {output.shape[2]} × {output.shape[1]} pixels of {width} × {height}, which is "
                 f"not {self.scale} times as large, as its model.json says; copy the model again"
             )
-        if not _sound(output) and self.backend.precision != "f32":
+        if not sound(output) and self.backend.precision != "f32":
             notice(f"tiles overflowed in {self.backend.precision} and were computed again in float32")
             self._exact = self._exact or self.backend.in_float32()
             output = self._exact.run(window[None])
-        if not _sound(output):
+        if not sound(output):
             raise UserError(
                 f"model {self.card.name}: its results are not finite, even in float32; check the picture and the model"
             )
@@ -316,8 +316,3 @@ def _once(notice: Callable[[str], None]) -> Callable[[str], None]:
             notice(text)
 
     return tell
-
-
-def _sound(output: NDArray[np.float32]) -> bool:
-    # A comparison with NaN is false, and NaN passes through min and max.
-    return bool(output.min() > -OVERFLOW and output.max() < OVERFLOW)

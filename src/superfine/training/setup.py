@@ -70,11 +70,7 @@ def prepare(
     UserError
         See :func:`superfine.training.pixel_stage.train`.
     """
-    if not pack.is_checked:
-        raise UserError(
-            f"{pack.path}: was not searched for near-duplicates of the benchmark pictures that are known today; make it again "
-            "with superfine data pack, which copies what has not changed"
-        )
+    pack.refuse_unchecked()
     if pack.teacher is not None:
         raise UserError(f"{pack.path}: holds what a teacher made; give it as --teacher, and its photographs as --data")
     _check_teacher(options.teacher, pack, recipe)

@@ -16,6 +16,12 @@ OVERFLOW = 16.0
 """Outputs lie near [0,1]. A backend may limit them to ± this, so whatever reaches it, or is no number, has overflowed."""
 
 
+def sound(output: NDArray[np.float32]) -> bool:
+    """Whether nothing in a network's output has overflowed."""
+    # A comparison with NaN is false, and NaN passes through min and max.
+    return bool(output.min() > -OVERFLOW and output.max() < OVERFLOW)
+
+
 class Backend(Protocol):
     """A network, ready to run on one device."""
 
