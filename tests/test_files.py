@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from time import sleep
 
 import pytest
 
-from superfine.files import alone, folder_name, part_name, whole_file
+from superfine.errors import UserError
+from superfine.files import alone, folder_name, part_name, resolved, scratch, whole_file
 
 
 def test_the_file_is_there_after_the_block_and_the_old_one_until_then(tmp_path: Path) -> None:
@@ -31,6 +33,56 @@ def test_a_failure_leaves_nothing_and_the_old_file(tmp_path: Path, error: type[B
         raise error
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
     assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_came_meanwhile_is_kept_where_nothing_is_to_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(*names: object) -> None:
+        raise PermissionError(errno.EPERM, "no links on this disk")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "a.txt"
+    with whole_file(target, replace=False) as part:
+        part.write_text("first")
+    assert target.read_text() == "first"
+    with pytest.raises(FileExistsError) as raised, whole_file(target, replace=False) as part:
+        part.write_text("second")
+    assert raised.value.filename == str(target)
+    assert target.read_text() == "first"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_names_are_compared_as_the_disk_does(tmp_path: Path) -> None:
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart" / "a").touch()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a").touch()
+    if not (tmp_path / "one" / "A").exists():
+        os.link(tmp_path / "one" / "a", tmp_path / "one" / "A")  # as a disk without case would show it
+        assert resolved(tmp_path / "apart" / "B") != resolved(tmp_path / "apart" / "b")
+    assert resolved(tmp_path / "one" / "B") == resolved(tmp_path / "one" / "b")
+    assert resolved(tmp_path / "one" / "B") != resolved(tmp_path / "one" / "c")
+
+
+def test_no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scratch() as folder:
+        (folder / "a").touch()
+    assert not folder.exists()
+
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    with (
+        pytest.raises(
+            UserError, match=r"no temporary folder can be made: No usable .*; free some space, or set TMPDIR"
+        ),
+        scratch(),
+    ):
+        pass
 
 
 def test_a_block_that_writes_nothing_fails(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """Files that appear whole or not at all, locks on them, and names for them."""
 
+import errno
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import IO
+
+from superfine.errors import UserError
 
 if sys.platform != "win32":
     import fcntl
@@ -20,8 +24,10 @@ _swept: set[Path] = set()
 
 
 @contextmanager
-def whole_file(path: Path, *, flush: bool = True) -> Iterator[Path]:
+def whole_file(path: Path, *, flush: bool = True, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on any failure.
+
+    What is at ``path`` is replaced, or kept without ``replace``, also if it came there during the block.
 
     The data is flushed to the disk before the rename, so a crash of the machine leaves the old file or the new one; without
     ``flush``, which takes milliseconds, it may leave one that is empty or cut short. The temporary name starts with a dot, ends
@@ -34,6 +40,8 @@ def whole_file(path: Path, *, flush: bool = True) -> Iterator[Path]:
     ------
     OSError
         From creating, syncing or renaming; from a name that the disk cannot hold at once, before the block.
+    FileExistsError
+        There is something at ``path``, and ``replace`` is False.
     """
     path = Path(path)
     with suppress(FileNotFoundError):
@@ -44,15 +52,50 @@ def whole_file(path: Path, *, flush: bool = True) -> Iterator[Path]:
     try:
         yield part
         if flush:
-            with part.open("rb") as file:
+            with part.open("r+b") as file:  # Windows flushes only what may be written
                 os.fsync(file.fileno())
-        part.replace(path)
+        if replace:
+            part.replace(path)
+        else:
+            _move(part, path)
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
     finally:
         _writing.discard(part.name)
+
+
+def _move(part: Path, path: Path) -> None:
+    """Rename, unless there is something at ``path``."""
+    try:
+        os.link(part, path)
+    except OSError as error:
+        # Not every disk has hard links; there it is seen a moment before.
+        if isinstance(error, FileExistsError) or os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        part.replace(path)
+    else:
+        part.unlink()
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a temporary folder, which is removed after the block.
+
+    Raises
+    ------
+    UserError
+        None can be made.
+    """
+    try:
+        directory = tempfile.TemporaryDirectory(prefix="superfine-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"no temporary folder can be made: {error.strerror}; free some space, or set TMPDIR to a folder that has some"
+        ) from None
+    with directory as path:
+        yield Path(path)
 
 
 def lock(file: IO[bytes] | int, *, wait: bool) -> bool:
@@ -114,9 +157,28 @@ def is_folder(path: Path) -> bool:
     return False
 
 
-def resolved(path: Path) -> str:
-    """Where a path leads, to be compared: links followed, and without case, as macOS and Windows compare names."""
-    return os.path.realpath(path).casefold()  # Path.resolve raises for loops of links
+def resolved(path: Path) -> Path:
+    """Where a path leads, to be compared: links followed, and names without case in folders whose disk has none."""
+    return _as_compared(Path(os.path.realpath(path)))  # Path.resolve raises for loops of links
+
+
+def _as_compared(path: Path) -> Path:
+    folder = path.parent
+    if folder == path:
+        return path
+    return _as_compared(folder) / (path.name.casefold() if _is_caseless(folder) else path.name)
+
+
+@cache
+def _is_caseless(folder: Path) -> bool:
+    """Whether the disk takes names in this folder for equal that differ in case; a guess where no name is there to try."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (other := entry.name.swapcase()) != entry.name:
+                with suppress(OSError):
+                    return os.path.samestat(os.lstat(entry.path), (folder / other).lstat())
+                return False
+    return sys.platform in ("darwin", "win32")
 
 
 def folder_name(name: str) -> str:

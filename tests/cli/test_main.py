@@ -5,13 +5,16 @@ import subprocess
 import sys
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import superfine
 from superfine.cli.main import main
 from superfine.cli.progress import bar
 from superfine.cli.say import say
+from superfine.images import Picture, write
 
 HEAVY = {"torch", "openvino", "numpy", "pyvips", "rich.progress", "safetensors"}
 
@@ -43,6 +46,17 @@ def test_a_reader_that_goes_away() -> None:
     )
     os.close(writing)
     assert (run.returncode, run.stderr) == (1, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams(closed: str, tmp_path: Path) -> None:
+    write(Picture(np.zeros((4, 4, 3), np.float32)), tmp_path / "a.png")
+    command = f"exec {sys.executable} -m superfine upscale a.png {closed}"
+    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "Traceback" not in run.stderr
+    assert (tmp_path / "a@4x.png").exists()
 
 
 def test_what_is_said_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +91,11 @@ def test_what_is_said_beside_a_progress_bar_is_not_broken(monkeypatch: pytest.Mo
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == superfine.__version__
+
+
+def test_brackets_are_letters_of_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "[x]"]) == 1
+    assert capsys.readouterr().err.startswith("superfine: [x]: no such model;")
 
 
 @pytest.mark.parametrize(

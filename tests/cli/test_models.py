@@ -178,6 +178,23 @@ def test_importing_mixing_and_exporting(
     assert models("export", "tiny-x4", "-o", tmp_path / "bundled.safetensors") == 0
 
 
+def test_the_dial_stands_where_the_model_says(run: Path, tiny: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.safetensors"
+    safetensors.torch.save_file(
+        {key: tensor * 0.5 for key, tensor in safetensors.torch.load_file(run / "weights.safetensors").items()}, half
+    )
+    pair = tmp_path / "pair"
+    assert models("publish", run, "-o", pair) == 0
+    assert models("import", half, "-o", pair, "--variant", "texture", "--dial", "1") == 0
+    assert open_model(pair).card.dial == "1"
+    exported = {}
+    for name, options in {"own": (), "one": ("--dial", "1"), "zero": ("--dial", "0")}.items():
+        assert models("export", pair, "-o", tmp_path / f"{name}.pth", *options) == 0
+        exported[name] = torch.load(tmp_path / f"{name}.pth")["params"]["body.0.weight"]
+    assert torch.equal(exported["own"], exported["one"])
+    assert not torch.equal(exported["own"], exported["zero"])
+
+
 def test_a_colon_in_a_path_is_no_variant(run: Path, tiny: Path, tmp_path: Path) -> None:
     odd = tmp_path / "a:b"
     assert models("publish", run, "-o", odd) == 0

@@ -105,6 +105,24 @@ def test_a_named_file_is_refused_and_overwritten_when_told(
     assert read(tmp_path / "a@4x.png").pixels.shape == (48, 68, 3)
 
 
+def test_what_came_while_a_picture_was_computed_is_kept(
+    model: superfine.Model, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(picture(), tmp_path / "a.png")
+    real = batch.write_strips
+
+    def write_late(path: Path, *rest: object, **options: object) -> None:
+        path.write_bytes(b"precious")
+        real(path, *rest, **options)
+
+    monkeypatch.setattr(batch, "write_strips", write_late)
+    assert go(model, [tmp_path / "a.png"], None, said) == Summary(failed=1)
+    assert said == [f"{tmp_path / 'a@4x.png'}: exists already; give --overwrite to replace it, or another -o"]
+    assert (tmp_path / "a@4x.png").read_bytes() == b"precious"
+    assert not leftovers(tmp_path)
+    assert go(model, [tmp_path / "a.png"], None, said, overwrite=True) == Summary(done=1)
+
+
 def test_a_bad_file_does_not_stop_the_others(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
     write(picture(), tmp_path / "a.png")
     (tmp_path / "b.png").write_text("not a picture")
@@ -154,7 +172,7 @@ def test_pages_that_are_left_out_are_said(model: superfine.Model, tmp_path: Path
     pages.set_type(pyvips.GValue.gint_type, "page-height", 12)
     pages.tiffsave(str(tmp_path / "a.tif"))
     assert go(model, [tmp_path / "a.tif"], None, said) == Summary(done=1)
-    assert said == [f"{tmp_path / 'a.tif'}: has 2 pages or frames, of which the first is enlarged"]
+    assert said == [f"{tmp_path / 'a.tif'}: has 2 pages or frames, of which the first is read"]
 
 
 def test_jpeg_has_no_alpha_and_that_is_said(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:

@@ -48,8 +48,28 @@ def test_own_results_are_passed_over(tmp_path: Path) -> None:
         "icon@4x.png",
         "icon.json",
     )
-    jobs = plan_jobs([tmp_path], None, scale=4)
-    assert [job.source.name for job in jobs] == ["a.png", "b.jpg", "c.png", "c@2x.png", "icon@4x.png", "retina@4x.png"]
+    said: list[str] = []
+    left = ["a.png", "b.jpg", "c.png", "c@2x.png", "icon@4x.png", "retina@4x.png"]
+    assert [job.source.name for job in plan_jobs([tmp_path], None, scale=4, say=said.append)] == left
+    assert said == []
+    assert [job.source.name for job in plan_jobs([tmp_path], tmp_path / "out", scale=4, say=said.append)] == left
+    assert said == [
+        f"{tmp_path}: what seem to be earlier results (2), such as a@4x.png, are passed over; "
+        "name them to have them enlarged too"
+    ]
+
+
+def test_named_files_given_again_beside_their_results(tmp_path: Path) -> None:
+    """As a shell gives them for ``*.jpg``."""
+    tree(tmp_path, "a.jpg", "a@4x.jpg", "b.jpg", "b@4x.jpg", "only@4x.jpg", "c@2x.jpg", "c.jpg")
+    given = sorted(tmp_path.iterdir())
+    said: list[str] = []
+    jobs = plan_jobs(given, None, scale=4, say=said.append)
+    assert [job.source.name for job in jobs] == ["a.jpg", "b.jpg", "c.jpg", "c@2x.jpg", "only@4x.jpg"]
+    assert not any(job.problem for job in jobs)
+    assert said == [f"{tmp_path / 'a@4x.jpg'}: is an earlier result, and is left out, like 1 others"]
+    assert len(plan_jobs(given, tmp_path / "out", scale=4)) == len(given)
+    assert len(plan_jobs([tmp_path / "a@4x.jpg"], None, scale=4)) == 1
 
 
 def test_results_inside_the_searched_folder_are_passed_over(tmp_path: Path) -> None:
@@ -88,7 +108,7 @@ def test_the_same_file_twice_is_done_once(tmp_path: Path) -> None:
     assert jobs[0].named
 
 
-@pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("x/a.png", "y/a.png"), ("x/a.png", "y/A.png")])
+@pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("x/a.png", "y/a.png")])
 def test_two_inputs_with_one_result(tmp_path: Path, names: tuple[str, str]) -> None:
     tree(tmp_path, *names)
     given = [tmp_path / name for name in (*names, "b.png")]
@@ -106,9 +126,26 @@ def test_a_result_never_replaces_an_input(tmp_path: Path) -> None:
         plan_jobs([tmp_path / "a.png"], tmp_path, scale=4)
     with pytest.raises(UserError, match="would replace the input"):
         plan_jobs([tmp_path], tmp_path, scale=4)
-    # On some disks that is its name too.
+
+
+def test_where_case_tells_names_apart(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png", "x/b.png", "x/B.png", "x/OUT/c.png")
+    if (tmp_path / "A.png").exists():
+        pytest.skip("this disk takes a and A for one name")
+    assert targets(plan_jobs([tmp_path / "a.png"], tmp_path / "A.png", scale=4), tmp_path) == [("a.png", "A.png")]
+    jobs = plan_jobs([tmp_path / "x"], tmp_path / "x" / "out", scale=4)
+    assert [job.source.name for job in jobs] == ["B.png", "b.png", "c.png"]
+    assert not any(job.problem for job in jobs)
+
+
+def test_where_case_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("superfine.files._is_caseless", lambda folder: True)
+    tree(tmp_path, "a.png", "x/b.png", "y/B.png", "y/OUT/c.png")
     with pytest.raises(UserError, match="would replace the input"):
         plan_jobs([tmp_path / "a.png"], tmp_path / "A.png", scale=4)
+    first, second = plan_jobs([tmp_path / "x" / "b.png", tmp_path / "y" / "B.png"], tmp_path / "new", scale=4)
+    assert (first.problem == "", second.problem == "") == (True, False)
+    assert [job.source.name for job in plan_jobs([tmp_path / "y"], tmp_path / "y" / "out", scale=4)] == ["B.png"]
 
 
 def test_links_have_results_of_their_own(tmp_path: Path) -> None:

@@ -140,6 +140,28 @@ def test_xmp_says_no_more_how_the_stored_rows_lay(tmp_path: Path, form: bytes) -
     assert turned.metadata.xmp == block % 1
 
 
+def test_xmp_speaks_no_more_of_what_stays_behind(tmp_path: Path) -> None:
+    """A gain map, a video, the old picture's sizes, the panorama that it was cut from."""
+    head = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    gone = (
+        b' hdrgm:Version="1.0"',
+        b" GCamera:MotionPhoto='1'",
+        b'\nexif:PixelXDimension="40"',
+        b"<GPano:FullPanoWidthPixels>40</GPano:FullPanoWidthPixels>",
+        b'<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Mime="image/jpeg"/></rdf:li>'
+        b'<rdf:li><Container:Item Item:Mime="video/mp4"/></rdf:li></rdf:Seq></Container:Directory>',
+    )
+    block = (
+        head
+        + b'<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"%b%b%b dc:format="a/b">%b<dc:rights>me</dc:rights>%b'
+    )
+    block += b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    image = pyvips.Image.black(24, 16).copy()
+    image.set_type(pyvips.GValue.blob_type, "xmp-data", block % gone)
+    image.write_to_file(str(tmp_path / "a.jpg"))
+    assert read(tmp_path / "a.jpg").metadata.xmp == block % ((b"",) * 5)
+
+
 @pytest.mark.parametrize("source", SUFFIXES)
 @pytest.mark.parametrize("target", SUFFIXES)
 def test_everything_survives_two_files(tmp_path: Path, source: str, target: str) -> None:

@@ -150,7 +150,90 @@ def test_first_frame_of_a_gif(tmp_path: Path) -> None:
     picture = read(tmp_path / "a.gif")
     assert picture.pixels.shape == (5, 6, 3)
     assert picture.pixels.min() == 1
-    assert picture.pages == 2
+    assert picture.notes == ("has 2 pages or frames, of which the first is read",)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".avif"])
+def test_animations_whose_frames_libvips_does_not_count(tmp_path: Path, suffix: str) -> None:
+    first, *others = (Image.new("RGB", (16, 12), (level, 0, 0)) for level in (0, 120, 250))
+    first.save(tmp_path / f"a{suffix}", save_all=True, append_images=others)
+    first.save(tmp_path / f"b{suffix}")
+    assert read(tmp_path / f"a{suffix}").notes == ("has 3 pages or frames, of which the first is read",)
+    assert read(tmp_path / f"b{suffix}").notes == ()
+
+
+def with_chunks(path: Path, *chunks: tuple[bytes, bytes]) -> Path:
+    """A grey PNG with these chunks before its samples."""
+    saved(path, np.full((4, 5, 1), 90, np.uint8))
+    header, rest = path.read_bytes()[:33], path.read_bytes()[33:]
+    packed = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    path.write_bytes(header + b"".join(packed) + rest)
+    return path
+
+
+def test_colours_that_a_png_tells_by_code_points(tmp_path: Path) -> None:
+    assert read(with_chunks(tmp_path / "a.png", (b"cICP", bytes((1, 13, 0, 1))))).metadata.icc is None
+    p3 = read(with_chunks(tmp_path / "b.png", (b"cICP", bytes((12, 13, 0, 1)))))
+    np.testing.assert_array_equal(p3.pixels, read(tmp_path / "a.png").pixels)
+    image = pyvips.Image.new_from_array(np.zeros((4, 4, 3), np.uint8))
+    image.pngsave(str(tmp_path / "c.png"))
+    content = (tmp_path / "c.png").read_bytes()
+    chunk = b"cICP" + bytes((12, 13, 0, 1))
+    (tmp_path / "c.png").write_bytes(
+        content[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + content[33:]
+    )
+    assert read(tmp_path / "c.png").metadata.icc == pyvips.Image.profile_load("p3")
+    with pytest.raises(UserError, match=r"d\.png: has colours of another kind \(H\.273 primaries 9, transfer 16\)"):
+        read(with_chunks(tmp_path / "d.png", (b"tEXt", b"a\0" + bytes(300)), (b"cICP", bytes((9, 16, 0, 1)))))
+
+
+@pytest.mark.parametrize(
+    ("gamma", "srgb", "told"), [(45455, False, False), (100000, False, True), (100000, True, False)]
+)
+def test_a_gamma_that_is_not_srgbs_is_told(tmp_path: Path, gamma: int, srgb: bool, told: bool) -> None:
+    chunks = [(b"gAMA", struct.pack(">I", gamma)), *([(b"sRGB", b"\0")] if srgb else [])]
+    notes = read(with_chunks(tmp_path / "a.png", *chunks)).notes
+    assert notes == (
+        ("was encoded with a gamma of 1, and is taken for sRGB; convert it to sRGB first",) if told else ()
+    )
+
+
+def with_tag(path: Path, tag: int, value: int, like: int) -> None:
+    """Put a tag with one number in the place of another in the first directory of a little-endian TIFF."""
+    content = bytearray(path.read_bytes())
+    start = struct.unpack_from("<I", content, 4)[0]
+    for at in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", content, start)[0], 12):
+        if struct.unpack_from("<H", content, at)[0] == like:
+            struct.pack_into("<HHII", content, at, tag, 3, 1, value)
+            break
+    else:
+        pytest.fail(f"no tag {like}")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("kind", [0, 2])
+def test_a_channel_of_a_tiff_that_is_no_opacity(tmp_path: Path, channels: int, kind: int) -> None:
+    samples = photograph(channels=channels)
+    path = saved(tmp_path / "a.tif", samples)
+    with_tag(path, 338, kind, like=338)
+    picture = read(path)
+    assert np.array_equal(picture.pixels[..., : channels - 1], samples[..., :-1] / np.float32(255))
+    assert picture.grey == (channels == 2)
+    assert (picture.alpha is None) == (kind == 0)
+    left_out = "a channel that is no opacity, of a meaning that the file does not tell, is left out"
+    assert picture.notes == ((left_out,) if kind == 0 else ())
+    assert np.array_equal(read_levels(path)[0][..., : channels - 1], samples[..., :-1])
+
+
+def test_a_thumbnail_before_the_picture_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tif", photograph())
+    read(path)
+    with_tag(path, 254, 1, like=274)
+    with pytest.raises(UserError, match=r"a\.tif: its first page is a thumbnail of another; save that other"):
+        read(path)
 
 
 def test_colours_that_an_avif_tells_by_code_points(tmp_path: Path) -> None:

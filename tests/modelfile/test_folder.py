@@ -240,6 +240,8 @@ EDITS = {
     "variants as a list": (lambda d: d.update(variants=[]), "variants"),
     "a variant that is text": (lambda d: d["variants"].update(fidelity="x"), "fidelity"),
     "unknown key in a variant": (lambda d: d["variants"]["texture"].update(weight=1), "weight"),
+    "a number of no set": (lambda d: d["variants"]["texture"].update(measured=[{"psnr_y": 30.0}]), "without a set"),
+    "a number alone": (lambda d: d["variants"]["texture"].update(measured=[30.0]), "without a set and a protocol"),
     "a hash too few": (lambda d: d["files"].pop("graph.onnx"), "files"),
     "a hash too many": (lambda d: d["files"].update({"x.onnx": "0" * 64}), "files"),
     "not a hash": (lambda d: d["files"].update({"graph.onnx": "0" * 63}), "graph.onnx"),
@@ -275,7 +277,8 @@ def test_things_that_are_no_model_folder(both: ModelFolder, tmp_path: Path) -> N
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     expected = {
-        tmp_path / "old.pth": "a PyTorch checkpoint, not a model folder",
+        tmp_path
+        / "old.pth": f"a PyTorch checkpoint, not a model folder; make one of it with `superfine models import {tmp_path}",
         tmp_path / "absent": "no such model",
         tmp_path / "empty": "missing, so this is not a model folder",
         tmp_path / "run": "superfine models publish",
@@ -342,19 +345,20 @@ def test_a_failure_while_writing_leaves_the_old_model(both: ModelFolder, monkeyp
     assert [p.name for p in both.path.parent.iterdir()] == ["tiny-x4"]
 
 
+@pytest.mark.parametrize("failure", [PermissionError(13, "Permission denied"), KeyboardInterrupt()])
 def test_a_failure_of_the_last_rename_brings_the_old_model_back(
-    both: ModelFolder, monkeypatch: pytest.MonkeyPatch
+    both: ModelFolder, monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
     before = contents(both.path)
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
         if self.name.endswith(".part"):
-            raise PermissionError(13, "Permission denied")
+            raise failure
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(UserError, match="Permission denied"):
+    with pytest.raises((UserError, KeyboardInterrupt), match=r"Permission denied|^$"):
         write_model(both.path, card("fidelity"), GRAPH, {"fidelity": tensors(1)})
     assert contents(both.path) == before
     assert [p.name for p in both.path.parent.iterdir()] == ["tiny-x4"]

@@ -2,7 +2,6 @@
 
 import io
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from superfine.checkpoints.agreement import agreement, by_openvino
 from superfine.errors import UserError
-from superfine.files import whole_file
+from superfine.files import scratch, whole_file
 from superfine.modelfile import ModelFolder
 
 if TYPE_CHECKING:
@@ -69,8 +68,8 @@ def _onnx(model: ModelFolder, dial: float | str, half: bool) -> bytes:
     import onnx
     from onnx.external_data_helper import load_external_data_for_model
 
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        graph = model.materialise(Path(directory) / "folder", dial)
+    with scratch() as directory:
+        graph = model.materialise(directory / "folder", dial)
         whole = onnx.load(graph, load_external_data=False)
         load_external_data_for_model(whole, str(graph.parent))
         for tensor in whole.graph.initializer:
@@ -83,7 +82,7 @@ def _onnx(model: ModelFolder, dial: float | str, half: bool) -> bytes:
         onnx.helper.set_model_props(whole, {f"superfine.{key}": value for key, value in facts.items()})
         onnx.checker.check_model(whole, full_check=True)
         data: bytes = whole.SerializeToString(deterministic=True)
-        exported = Path(directory) / "whole.onnx"
+        exported = directory / "whole.onnx"
         exported.write_bytes(data)
         agreement(exported, by_openvino(graph, precision="f32")[1])
     return data

@@ -29,6 +29,7 @@ def import_checkpoint(
     variant: str = "fidelity",
     description: str = "",
     licence: str | None = None,
+    dial: str | None = None,
 ) -> ModelFolder:
     """Write a third party's weights as a variant of the model folder ``out``: a new one, or one of the same network.
 
@@ -40,7 +41,7 @@ def import_checkpoint(
     ----------
     file
         A PyTorch checkpoint or a safetensors file. Nothing in it is run.
-    out, name, variant, licence
+    out, name, variant, licence, dial
         As for :func:`~superfine.checkpoints.publish.publish`.
 
     Raises
@@ -72,6 +73,7 @@ def import_checkpoint(
         description=description,
         licence=licence,
         training={"imported": source},
+        dial=dial,
     )
 
 

@@ -1,7 +1,6 @@
 """A network becomes a variant of a model folder, checked before it appears."""
 
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from superfine.checkpoints.fit import check_fit
 from superfine.checkpoints.graph import export_graph
 from superfine.checkpoints.halo import LARGE, measure_halo
 from superfine.errors import UserError
-from superfine.files import alone
+from superfine.files import alone, scratch
 from superfine.modelfile import (
     GRAPH,
     Card,
@@ -170,8 +169,8 @@ def _agreement(network: nn.Module, graph: bytes, location: str, weights: Weights
             result: NDArray[np.float32] = network(torch.from_numpy(picture)).numpy()
         return result
 
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        path = Path(directory) / GRAPH
+    with scratch() as directory:
+        path = directory / GRAPH
         path.write_bytes(graph)
         (path.parent / location).write_bytes(encode(weights))
         return agreement(path, by_torch)

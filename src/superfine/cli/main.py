@@ -5,8 +5,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from superfine.cli import compare, data, evaluate, metrics, models, train, upscale
 from superfine.cli.say import say
@@ -20,6 +21,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
     help_format="markdown",
+    default_parameter=Parameter(json_list=False, json_dict=False),  # "[x]" is a name
 )
 app.command(upscale.upscale)
 app.command(compare.compare)
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """Entry point of the ``superfine`` command."""
+    # Python has none for a stream that whoever called has closed.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     # Where the output goes to a file or a pipe it may be in an encoding that lacks some letters of a name.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -117,6 +117,7 @@ def import_model(
     name: str | None = None,
     description: str = "",
     licence: str | None = None,
+    dial: str | None = None,
 ) -> int:
     """Make a model folder from another project's checkpoint, or add a variant to one.
 
@@ -137,11 +138,15 @@ def import_model(
         One sentence about the variant.
     licence
         The licence of the weights, such as CC-BY-4.0.
+    dial
+        Where the model's dial stands for those who do not turn it, such as 0.5 or photo-0.5.
     """
     with _needing("importing"):
         from superfine.checkpoints.importing import import_checkpoint
 
-        model = import_checkpoint(file, out, name=name, variant=variant, description=description, licence=licence)
+        model = import_checkpoint(
+            file, out, name=name, variant=variant, description=description, licence=licence, dial=dial
+        )
     _say_written(model, out, variant)
     return 0
 
@@ -233,7 +238,7 @@ def export(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     format: Literal["onnx", "pth", "safetensors"] | None = None,
-    dial: str = "0",
+    dial: str | None = None,
     half: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Write a model to one file for other tools.
@@ -250,7 +255,8 @@ def export(
     format
         onnx, pth or safetensors; the file's suffix if left out.
     dial
-        From 0 (fidelity) to 1 (texture), or a variant's name.
+        From 0 (fidelity) to 1 (texture); from photo-0 to photo-1 in models for photographs with noise, blur or JPEG's traces;
+        or a variant's name. The model's own choice if left out.
     half
         Weights in float16.
     """
@@ -260,7 +266,8 @@ def export(
     with _needing("exporting"):
         from superfine.checkpoints.export import export as to_file
 
-        to_file(open_model(zoo.find(model)), out, format=format, dial=parse_dial(dial), half=half)
+        folder = open_model(zoo.find(model))
+        to_file(folder, out, format=format, dial=parse_dial(dial or folder.card.dial), half=half)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -78,10 +78,10 @@ def run(
     tiles.check_tile(tile)
     if quality is not None and not 1 <= quality <= 100:
         raise UserError(f"quality {quality}: out of range; choose 1 (smallest file) to 100 (best)")
-    batch = _Batch(model, tile, quality, progress, finished, say)
+    batch = _Batch(model, tile, quality, overwrite, progress, finished, say)
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "encode") as encoder:
         try:
-            batch.enlarge_all(batch.selected(jobs, overwrite), reader, encoder)
+            batch.enlarge_all(batch.selected(jobs), reader, encoder)
         except KeyboardInterrupt:
             batch.summary = replace(batch.summary, interrupted=True)
             reader.shutdown(wait=False, cancel_futures=True)
@@ -140,6 +140,7 @@ class _Batch:
         model: Model,
         tile: int | None,
         quality: int | None,
+        overwrite: bool,
         progress: Progress,
         finished: Callable[[Job], None],
         say: Callable[[str], None],
@@ -148,21 +149,22 @@ class _Batch:
         self._model = model
         self._tile = tile
         self._quality = quality
+        self._overwrite = overwrite
         self._progress = progress
         self._finished = finished
         self._say = say
         self._encoding: deque[tuple[Job, _Pipe]] = deque()
 
-    def selected(self, jobs: Sequence[Job], overwrite: bool) -> list[Job]:
+    def selected(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs whose result is not there yet; the others are said."""
         todo, skipped = [], 0
         for job in jobs:
             if job.problem:
                 self._fail(job, UserError(job.problem))
-            elif overwrite or not lexists(job.target):
+            elif self._overwrite or not lexists(job.target):
                 todo.append(job)
             elif job.named:
-                self._say(f"{job.target}: exists already; give --overwrite to replace it, or another -o")
+                self._say(f"{job.target}: {_IS_THERE}")
                 self.summary = replace(self.summary, refused=self.summary.refused + 1)
             else:
                 skipped += 1
@@ -210,8 +212,8 @@ class _Batch:
 
     def _enlarge(self, job: Job, picture: Picture, encoder: ThreadPoolExecutor, progress: Progress) -> None:
         pixels = picture.pixels
-        if picture.pages > 1:
-            self._say(f"{job.source}: has {picture.pages} pages or frames, of which the first is enlarged")
+        for note in picture.notes:
+            self._say(f"{job.source}: {note}")
         if picture.alpha is not None:
             pixels = np.concatenate((pixels, picture.alpha[..., None]), axis=2)
             if not format_of(job.target).alpha and picture.alpha.min() < 1:
@@ -239,17 +241,21 @@ class _Batch:
     def _write(self, job: Job, picture: Picture, strips: Iterator[Strip]) -> None:
         height, width = (self._model.scale * side for side in picture.pixels.shape[:2])
         with _folder(job.target.parent):
-            write_strips(
-                job.target,
-                strips,
-                width=width,
-                height=height,
-                grey=picture.grey,
-                alpha=picture.alpha is not None,
-                bits=picture.bits,
-                metadata=picture.metadata,
-                quality=self._quality,
-            )
+            try:
+                write_strips(
+                    job.target,
+                    strips,
+                    width=width,
+                    height=height,
+                    grey=picture.grey,
+                    alpha=picture.alpha is not None,
+                    bits=picture.bits,
+                    metadata=picture.metadata,
+                    quality=self._quality,
+                    replace=self._overwrite,
+                )
+            except FileExistsError:  # since the batch began
+                raise UserError(f"{job.target}: {_IS_THERE}") from None
         if (written := size(job.target)) != (width, height):
             job.target.unlink()
             raise UserError(f"{job.target}: came out as {written}, not {(width, height)}; report this, with the input")
@@ -273,6 +279,7 @@ def _folder(path: Path) -> Iterator[None]:
         raise
 
 
+_IS_THERE = "exists already; give --overwrite to replace it, or another -o"
 _FAILURES = (UserError, OSError, MemoryError, RuntimeError)
 """What may go wrong with one picture without stopping the others; an inference engine's errors are RuntimeErrors."""
 

@@ -44,6 +44,8 @@ def plan_jobs(
     - Folders are searched to any depth for pictures. Left out are hidden files, whatever lies in ``output``, links to folders,
       and earlier results: ``photo@4x.*`` where there is a picture ``photo.*``. A folder that cannot be searched is a job too,
       which fails.
+    - Of named files, earlier results are left out where results go beside the inputs, and the picture is named too: so it is
+      with ``*.jpg``, given again.
     - A job whose result would replace an input, or that of another job before it, has a problem.
 
     Parameters
@@ -55,7 +57,7 @@ def plan_jobs(
     format
         Of all results: a key of ``FORMATS``, or one of its suffixes without the dot.
     say
-        Called with a line about what was left out of folders, and that the user may not expect.
+        Called with a line about what was left out, and that the user may not expect.
 
     Raises
     ------
@@ -68,7 +70,16 @@ def plan_jobs(
     if as_file and output is not None and suffixes and output.suffix.lower() not in suffixes:
         raise UserError(f"{output}: is not named as --format {format} asks; leave out --format, or change the name")
     jobs: dict[Path, Job] = {}
+    named = {top.parent / top.stem for top in inputs if is_picture(top)}
+    earlier = {top for top in inputs if output is None and (photo := _enlarged(top, scale)) and photo in named}
+    if earlier:
+        say(
+            f"{min(earlier)}: is an earlier result, and is left out"
+            + f", like {len(earlier) - 1} others" * (len(earlier) > 1)
+        )
     for top in inputs:
+        if top in earlier:
+            continue
         for source, inside in _pictures(top, output, scale, say):
             if as_file and output is not None:
                 target = output
@@ -117,15 +128,17 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
     found = False
     own = None if output is None else resolved(output)
     unsearchable: list[OSError] = []
-    links, unread = 0, set()
+    links, unread, earlier = 0, set(), []
     for folder, folders, files in os.walk(top, onerror=unsearchable.append):
         folders[:] = sorted(n for n in folders if not n.startswith(".") and resolved(Path(folder, n)) != own)
         links += sum(Path(folder, name).is_symlink() for name in folders)
         stems = {Path(name).stem for name in files if is_picture(name)}
         for name in sorted(files):
             path = Path(folder, name)
-            earlier = path.stem.endswith(f"@{scale}x") and path.stem.removesuffix(f"@{scale}x") in stems
-            if is_picture(path) and not earlier:
+            photo = _enlarged(path, scale)
+            if is_picture(path) and photo and photo.name in stems:
+                earlier.append(path)
+            elif is_picture(path):
                 found = True
                 yield path, path.relative_to(top)
             elif is_unread(path):
@@ -135,6 +148,11 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
         if path == top:
             raise UserError(f"{top}: cannot be searched: {error.strerror}; check its permissions")
         yield path, path.relative_to(top)
+    if earlier and output is not None:  # else what is told is that they exist
+        say(
+            f"{top}: what seem to be earlier results ({len(earlier)}), such as {earlier[0].name}, are passed over; "
+            "name them to have them enlarged too"
+        )
     if links:
         say(f"{top}: folders that are links ({links}) are not searched; give what they lead to")
     if unread:
@@ -143,9 +161,15 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
         raise UserError(f"{top}: holds no pictures; give a folder with {', '.join(SUFFIXES)} files")
 
 
+def _enlarged(path: Path, scale: int) -> Path | None:
+    """Of what picture this is the result, by its name, without the suffix."""
+    own = path.stem.removesuffix(f"@{scale}x")
+    return path.parent / own if own not in ("", path.stem) else None
+
+
 def _with_problems(jobs: Iterable[Job]) -> list[Job]:
     inputs = {resolved(job.source): job for job in jobs}
-    targets: dict[str, Job] = {}
+    targets: dict[Path, Job] = {}
     planned = []
     for job in jobs:
         target, problem = resolved(job.target), ""

@@ -1,7 +1,6 @@
 """A model that enlarges pictures: pixels in, pixels out, in strips from top to bottom."""
 
 import math
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from superfine.engine import alpha, tiles
 from superfine.engine.backends import Backend, open_backend, sound
 from superfine.engine.self_ensemble import SelfEnsemble
 from superfine.errors import UserError
+from superfine.files import scratch
 from superfine.images.write import Strip, round_to_bytes
 from superfine.modelfile import Card, open_model, parse_dial
 
@@ -264,8 +264,8 @@ def load(
     """
     folder = open_model(zoo.find(model))
     dial = parse_dial(folder.card.dial) if dial is None else dial
-    with tempfile.TemporaryDirectory(prefix="superfine-") as directory:
-        graph = folder.materialise(Path(directory), dial)
+    with scratch() as directory:
+        graph = folder.materialise(directory, dial)
         # An engine is made ready for a shape, and each caller would bring two, upright and lying.
         backend = open_backend(graph, device, 1 if self_ensemble else callers)
     if folder.card.precision == "f32":

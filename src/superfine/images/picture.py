@@ -48,8 +48,8 @@ class Picture:
         Bits of a sample to write, 8 or 16.
     metadata : Metadata
         Carried along.
-    pages : int
-        Pages or frames in the file, of which this is the first.
+    notes : tuple of str
+        What to tell the user of the file, such as that it has more frames than this one.
     """
 
     pixels: NDArray[np.float32]
@@ -57,7 +57,7 @@ class Picture:
     grey: bool = False
     bits: int = 8
     metadata: Metadata = field(default_factory=Metadata)
-    pages: int = 1
+    notes: tuple[str, ...] = ()
 
 
 def profile_channels(profile: bytes) -> int:

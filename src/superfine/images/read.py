@@ -9,14 +9,14 @@ from dataclasses import replace
 from io import FileIO
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
-from superfine.images import exif, signatures
+from superfine.images import exif, headers, signatures
 from superfine.images.picture import MM_PER_INCH, Metadata, Picture, profile_channels, usable_dpi
 
 BUILT_IN_CMYK = "cmyk"  # libvips' profile for CMYK pictures that have none
@@ -25,12 +25,27 @@ READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0
 EXIF_ALONE = frozenset({"webpload_source", "heifload_source"})  # formats that state a resolution in EXIF only
 SIDEWAYS = frozenset({5, 6, 7, 8})
 LAB = frozenset({"lab", "labs"})  # whose numbers mean the same in any type
-BITS, COMPRESSION, PHOTOMETRIC = 258, 259, 262  # TIFF's tags, and some values of theirs
-JPEG, YCBCR, CIELAB = 7, 6, 8
-HEADER = 2**16  # bytes of an AVIF file in which its colours are told
+# TIFF's tags, and some values of theirs
+SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, EXTRA_SAMPLES = 254, 258, 259, 262, 338
+REDUCED, JPEG, CMYK, YCBCR, CIELAB, UNSPECIFIED = 1, 7, 5, 6, 8, 0
+USUAL_GAMMA = 1 / 2.2
 # H.273's code points: BT.709's, those near it and none; their curves, which all are shown as sRGB's.
 SRGB_PRIMARIES, SRGB_TRANSFERS, DISPLAY_P3 = frozenset({1, 2, 5, 6, 7}), frozenset({1, 2, 4, 6, 13, 14, 15}), (12, 13)
 GREY_OR_RGB = frozenset({"b-w", "srgb", "grey16", "rgb16"})
+# XMP of what does not come along: a gain map, a video, the sizes of the old picture and of the panorama that it was cut from.
+_OUTDATED = (
+    rb"(?:(?:hdrgm|GPano|GCamera|GContainer|Container|Item):\w+|exif:Pixel[XY]Dimension|tiff:Image(?:Width|Length))"
+)
+OUTDATED_ATTRIBUTE = re.compile(rb"\s" + _OUTDATED + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+OUTDATED_ELEMENT = re.compile(rb"<(" + _OUTDATED + rb")(?:\s[^>]*)?(?:/>|(?<!/)>.*?</\1\s*>)", re.DOTALL)
+
+
+class _Opened(NamedTuple):
+    """An image of which only the header is read, a TIFF's EXIF, and what is to be told of the file."""
+
+    image: Any
+    tiff_exif: bytes | None
+    notes: list[str]
 
 
 def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture:
@@ -40,7 +55,7 @@ def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture
     ----------
     path : path
         PNG, JPEG, WebP, TIFF, AVIF or GIF, of 1 to 16 bits a sample: grey, RGB, with alpha, with a palette, CMYK, or Lab of
-        16 bits. Of several pages or frames the first is read.
+        16 bits. Of several pages or frames the first is read, and ``notes`` say so.
     max_pixels : int
         The most pixels a picture may have; checked before any of them is decoded.
 
@@ -54,11 +69,11 @@ def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture
     ------
     UserError
         If the file is missing, not readable, empty, cut short, damaged, too large or no picture of these formats; if its
-        colours would be read wrong: a TIFF's YCbCr or 8-bit Lab, HDR in AVIF.
+        colours would be read wrong: a TIFF's YCbCr or 8-bit Lab, HDR in AVIF and PNG; if a TIFF's first page is a thumbnail.
     """
-    with _opened(Path(path)) as (image, tiff_exif):
+    with _opened(Path(path)) as (image, tiff_exif, notes):
         samples, greatest = _decoded(image, Path(path), max_pixels)
-        return replace(_picture(samples, greatest, _metadata(image, tiff_exif)), pages=_field(image, "n-pages") or 1)
+        return replace(_picture(samples, greatest, _metadata(image, tiff_exif)), notes=tuple(notes))
 
 
 def read_levels(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> tuple[NDArray[np.uint8], bool]:
@@ -76,7 +91,7 @@ def read_levels(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> 
     UserError
         As :func:`read`.
     """
-    with _opened(Path(path)) as (image, _):
+    with _opened(Path(path)) as (image, _, _):
         _refuse_too_large(image, Path(path), max_pixels)
         if (levels := _lossless_webp(Path(path), image)) is not None:
             return levels, False
@@ -95,26 +110,36 @@ def size(path: str | PathLike[str]) -> tuple[int, int]:
     UserError
         As :func:`read`, for what shows in the header.
     """
-    with _opened(Path(path)) as (image, _):
+    with _opened(Path(path)) as (image, _, _):
         return (image.height, image.width) if _orientation(image) in SIDEWAYS else (image.width, image.height)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, bytes | None]]:
-    """Yield the image, with only its header read, and a TIFF's EXIF; what goes wrong until the end becomes a UserError."""
+def _opened(path: Path) -> Iterator[_Opened]:
+    """Open a picture; what goes wrong until the end becomes a UserError."""
     try:
         with os.fdopen(os.open(path, READING), "rb", buffering=0) as file:
             loader = _loader(file, path)
-            tiff_exif = None
+            tiff_exif, tags, header = None, {}, headers.Header()
             if loader == "tiffload_source":
-                _refuse_tiff(file, path)
+                tags = _tiff_tags(file, path)
                 tiff_exif = exif.from_file(file)
+            elif loader == "pngload_source":
+                header = headers.of_png(file)
+            elif loader == "heifload_source":
+                header = headers.of_avif(file)
             file.seek(0)
             source = pyvips.Source.new_from_descriptor(file.fileno())
             image = pyvips.Operation.call(loader, source, access="sequential", fail_on="error")
-            if loader == "heifload_source" and not _field(image, "icc-profile-data"):
-                image = _with_profile(image, path)
-            yield image, tiff_exif
+            frames = _field(image, "n-pages") or 1
+            notes = _notes(header, header.frames if frames == 1 else frames)
+            if header.code_points and not _field(image, "icc-profile-data"):
+                image = _with_profile(image, header.code_points, path)
+            colours = {CMYK: 4}.get(tags.get(PHOTOMETRIC, 0), 1 if image.bands < 3 else 3)
+            if tags.get(EXTRA_SAMPLES) == UNSPECIFIED and image.bands > colours:
+                notes.append("a channel that is no opacity, of a meaning that the file does not tell, is left out")
+                image = image.extract_band(0, n=colours)
+            yield _Opened(image, tiff_exif, notes)
     except IsADirectoryError as error:
         raise UserError(f"{path}: is a folder; give a picture in it") from error
     except FileNotFoundError as error:
@@ -142,26 +167,36 @@ def _loader(file: FileIO, path: Path) -> str:
     return loader
 
 
-def _refuse_tiff(file: FileIO, path: Path) -> None:
-    """Refuse what libvips would take for RGB, or for damaged. Source: TIFF 6.0, sections 8, 21 and 23."""
-    kind = exif.shorts(file, frozenset({BITS, COMPRESSION, PHOTOMETRIC}))
-    if kind.get(PHOTOMETRIC) == YCBCR and kind.get(COMPRESSION) != JPEG:
-        raise UserError(f"{path}: has YCbCr samples that are not JPEG's; convert it to RGB first")
-    if kind.get(PHOTOMETRIC) == CIELAB and kind.get(BITS) == 8:
-        raise UserError(f"{path}: has Lab samples of 8 bits; convert it to RGB, or to Lab of 16 bits, first")
+def _tiff_tags(file: FileIO, path: Path) -> dict[int, int]:
+    """What a TIFF's first directory says of its samples; refused is what libvips would take for RGB, or for damaged.
 
-
-def _with_profile(image: Any, path: Path) -> Any:
-    """An AVIF picture with the profile that its code points of colours stand for, which libvips passes over.
-
-    Source: ITU-T H.273, tables 2 and 3; ISO/IEC 14496-12, section 12.1.5 (the box ``colr``).
+    Source: TIFF 6.0, sections 8, 18 (ExtraSamples), 21 and 23.
     """
-    with path.open("rb") as file:
-        _, found, code_points = file.read(HEADER).partition(b"colrnclx")
-    primaries, transfer = (int.from_bytes(code_points[at : at + 2]) for at in (0, 2))
-    if not found or (primaries in SRGB_PRIMARIES and transfer in SRGB_TRANSFERS):
+    tags = exif.shorts(file, frozenset({SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, EXTRA_SAMPLES}))
+    if tags.get(PHOTOMETRIC) == YCBCR and tags.get(COMPRESSION) != JPEG:
+        raise UserError(f"{path}: has YCbCr samples that are not JPEG's; convert it to RGB first")
+    if tags.get(PHOTOMETRIC) == CIELAB and tags.get(BITS) == 8:
+        raise UserError(f"{path}: has Lab samples of 8 bits; convert it to RGB, or to Lab of 16 bits, first")
+    if tags.get(SUBFILE, 0) & REDUCED:
+        raise UserError(f"{path}: its first page is a thumbnail of another; save that other as a file of its own first")
+    return tags
+
+
+def _notes(header: headers.Header, frames: int) -> list[str]:
+    notes = []
+    if frames != 1:
+        notes.append(f"has {frames or 'several'} pages or frames, of which the first is read")
+    if header.gamma and abs(header.gamma / USUAL_GAMMA - 1) > 0.05:
+        notes.append(f"was encoded with a gamma of {header.gamma:.4g}, and is taken for sRGB; convert it to sRGB first")
+    return notes
+
+
+def _with_profile(image: Any, code_points: tuple[int, int], path: Path) -> Any:
+    """An image with the profile that code points stand for, which libvips passes over. Source: ITU-T H.273, tables 2 and 3."""
+    primaries, transfer = code_points
+    if primaries in SRGB_PRIMARIES and transfer in SRGB_TRANSFERS:
         return image
-    if (primaries, transfer) == DISPLAY_P3:
+    if code_points == DISPLAY_P3:
         image = image.copy()
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Image.profile_load("p3"))
         return image
@@ -246,7 +281,7 @@ def _metadata(image: Any, tiff_exif: bytes | None) -> Metadata:
     return Metadata(
         icc=profile if as_stored else None,
         exif=tiff_exif or (exif.from_block(block) if block else None),
-        xmp=_upright_xmp(_field(image, "xmp-data")),
+        xmp=_true_xmp(_field(image, "xmp-data")),
         dpi=usable_dpi((down, across) if _orientation(image) in SIDEWAYS else (across, down)),
     )
 
@@ -260,9 +295,12 @@ def _orientation(image: Any) -> int:
     return _field(image, "orientation") or 1
 
 
-def _upright_xmp(block: bytes | None) -> bytes | None:
-    """The block with tiff:Orientation 1, as an attribute or an element: the samples are turned upright."""
-    return block and re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>\s*))[2-8]", rb"\g<1>1", block)
+def _true_xmp(block: bytes | None) -> bytes | None:
+    """What stays true of XMP: tiff:Orientation is 1, as the samples are turned upright, and no gain map, video or panorama."""
+    if block is None:
+        return None
+    block = re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>\s*))[2-8]", rb"\g<1>1", block)
+    return OUTDATED_ELEMENT.sub(b"", OUTDATED_ATTRIBUTE.sub(b"", block))
 
 
 def _upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:

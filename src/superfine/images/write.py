@@ -8,7 +8,8 @@ import errno
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from os import PathLike
 from pathlib import Path
 from threading import Thread
@@ -115,6 +116,7 @@ def write_strips(
     bits: int,
     metadata: Metadata,
     quality: int | None = None,
+    replace: bool = True,
 ) -> None:
     """Write a picture that comes in strips, encoding the ones that are there while the next is computed.
 
@@ -138,9 +140,13 @@ def write_strips(
         Colour profile, EXIF, XMP and resolution to write.
     quality : int, optional
         As for :func:`write`.
+    replace : bool
+        Without it, what is at ``path`` stays, also if it came there while the picture was computed.
 
     Raises
     ------
+    FileExistsError
+        Without ``replace``: there is something at ``path``.
     UserError
         If the suffix or the quality is unknown, the picture too large for the format, the folder missing or not writable,
         the disk full, or a strip holds NaN or infinity.
@@ -160,17 +166,17 @@ def write_strips(
         )
     layout = Layout(grey, alpha and format.alpha, alpha and not format.alpha, min(format.depth, bits))
     block = exif.from_block(metadata.exif) if metadata.exif is not None else None
-    metadata = replace(metadata, exif=block, dpi=usable_dpi(metadata.dpi))
+    metadata = changed(metadata, exif=block, dpi=usable_dpi(metadata.dpi))
     raised: list[BaseException] = []
     try:
         if path.is_dir():
             raise UserError(f"{path}: is a folder; give the name of a file")
-        with whole_file(path) as part, closing(_watched(strips, raised)) as watched:
+        with whole_file(path, replace=replace) as part, closing(_watched(strips, raised)) as watched:
             _encode(part, path, watched, format, layout, width, height, metadata, quality)
             if block is not None and format.saver == "tiffsave_target":
                 exif.graft(part, block)
     except OSError as error:
-        if error in raised:
+        if error in raised or isinstance(error, FileExistsError):
             raise
         raise UserError(f"{path}: cannot be written: {error.strerror}; {_way_out(error)}") from error
 

@@ -119,6 +119,13 @@ class Card:
         _check(data, _CARD | {key: kind for key, (kind, _) in _OPTIONAL.items() if key in data}, f"{file}")
         for name, entry in data["variants"].items():
             _check(entry, _VARIANT, f"{file}: variant {name!r}")
+            for measured in entry["measured"]:
+                if not isinstance(measured, dict) or not all(
+                    isinstance(measured.get(key), str) for key in ("set", "protocol")
+                ):
+                    raise UserError(
+                        f"{file}: variant {name!r}: `measured` holds {measured!r}, without a set and a protocol; measure again"
+                    )
         card = cls(**(data | {"variants": {name: Variant(**entry) for name, entry in data["variants"].items()}}))
         card._check_values(file)
         return card

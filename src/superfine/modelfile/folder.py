@@ -158,7 +158,7 @@ def write_model(directory: str | Path, card: Card, graph: bytes, weights: Mappin
     _replaceable(directory)
 
     part, old = (directory.with_name(f".{directory.name}.{os.getpid()}.{end}") for end in ("part", "old"))
-    with _explained(directory):
+    with _explained(directory, writing=True):
         try:
             part.mkdir(parents=True)
             for name, data in (contents | {_CARD: text.encode()}).items():
@@ -168,7 +168,7 @@ def write_model(directory: str | Path, card: Card, graph: bytes, weights: Mappin
                 directory.rename(old)
             try:
                 part.rename(directory)
-            except OSError:
+            except BaseException:  # Ctrl-C too
                 if old.exists():
                     old.rename(directory)
                 raise
@@ -246,6 +246,8 @@ def _recognise(path: Path) -> None:
         what = _FOREIGN.get(path.suffix.lower(), "a file")
         if (path.parent / _CARD).is_file():
             way_out = f"give the folder {path.parent}"
+        elif path.suffix.lower() in (".pth", ".pt", ".ckpt", ".safetensors"):
+            way_out = f"make one of it with `superfine models import {path} -o FOLDER`"
         raise UserError(f"{path}: {what}, not a model folder; {way_out}")
     if (path / _CARD).exists():
         return
@@ -277,12 +279,12 @@ def _replaceable(directory: Path) -> None:
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
+def _explained(file: Path, *, writing: bool = False) -> Iterator[None]:
     """Turn the disk's errors into one line for the user."""
     try:
         yield
-    except FileNotFoundError:
-        raise UserError(f"{file}: missing; copy the model again") from None
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not writing:
+            raise UserError(f"{file}: missing; copy the model again") from None
         reason = error.strerror or str(error)
         raise UserError(f"{file}: {reason}; check the permissions and the free space") from None
