@@ -70,10 +70,11 @@ def filled(markdown: str, values: Values) -> str:
 
 
 def values_of(markdown: str) -> Values:
-    """The means in the tables of a page, or of what `superfine evaluate` prints."""
+    """The means in the tables of a page, or of what `superfine evaluate` prints; not those of which pictures are missing."""
     return {
         (cell.method, cell.set, metric): text
         for cell in cells(markdown)
+        if cell.text != "–" and " of " not in cell.text
         for metric, text in zip(cell.metrics, cell.text.split(" / "), strict=True)
         if text != "–"
     }

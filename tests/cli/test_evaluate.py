@@ -90,6 +90,20 @@ def test_the_perceptual_index_stands_beside_the_papers(
     assert "ma.csv: has scores of what is not in this evaluation: 0 in Set5 by bicubix; correct" in captured.err
 
 
+@pytest.mark.parametrize(
+    ("metrics", "head"),
+    [("pi", "NIQE / PI"), ("pi,psnr_y,niqe", "PSNR-Y / NIQE / PI"), ("pi psnr_y", "PSNR-Y / NIQE / PI")],
+)
+def test_the_perceptual_index_may_be_asked_for(
+    metrics: str, head: str, tmp_path: Path, write_noise: WriteNoise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_noise(tmp_path / "set" / "a.png", 112, 208, 0)
+    (tmp_path / "ma.csv").write_text("set,method,picture,ma\nset,bicubic,a,5\n")
+    command = ["evaluate", "bicubic", "--sets", str(tmp_path / "set"), "--metrics", *metrics.split()]
+    assert main([*command, "--ma", str(tmp_path / "ma.csv")]) == 0
+    assert capsys.readouterr().out.startswith(f"| {head} | set |")
+
+
 def test_a_model_is_called_by_its_own_name(photos: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(model), "compact-x4:fidelity", "--sets", str(photos)]) == 0
     first, second = capsys.readouterr().out.splitlines()[2:4]
@@ -97,7 +111,11 @@ def test_a_model_is_called_by_its_own_name(photos: Path, model: Path, capsys: py
     assert first.replace("compact-x4", "compact-x4:fidelity") == second
 
 
-def test_what_cannot_be_done_is_one_line(photos: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_done_is_one_line(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ma = tmp_path / "ma.csv"
+    ma.write_text("set,method,picture,ma\n")
     for arguments, reason in (
         (["bicubic", "--sets", str(photos / "missing")], "missing: is not a folder"),
         (["no-such-model", "--sets", str(photos)], "no-such-model: no bundled model"),
@@ -111,8 +129,20 @@ def test_what_cannot_be_done_is_one_line(photos: Path, model: Path, capsys: pyte
         ([f"{model}+", "--sets", str(photos), "--record"], "is a self-ensemble, which has no card to record scores in"),
         (["bicubic", "--sets", str(photos), "--record"], "--record: no model folder is among the models"),
         (
-            [str(model), "--sets", str(photos), "--record", "--weights", "niqe=n.npz"],
-            "--record: a card says nothing of a model of NIQE's",
+            [str(model), "--sets", str(photos), "--record", "--weights", "vgg_distance=vgg19.safetensors"],
+            "--record: a card tells of no file that --weights gives; leave --weights out, or record nothing",
+        ),
+        (
+            [str(model), "--sets", str(photos), "--record", "--ma", str(ma)],
+            "--record: a card tells of no file that --ma gives; leave --ma out, or record nothing",
+        ),
+        (
+            ["bicubic", "--sets", str(photos), "--weights", "niqe=a.npz", "niqe=b.npz"],
+            "--weights niqe=b.npz: another file of this metric is given; give one for each metric",
+        ),
+        (
+            ["bicubic", "--sets", str(photos), "--metrics", "pi"],
+            "metric pi: is made of NIQE and the scores of Ma et al.; give these with --ma FILE",
         ),
         (["bicubic", "--sets", str(photos), "--crops", "photos/2:0,0,8,8"], "--crops: are for the comparison sheets"),
         (["bicubic", "--sets"], "nothing to score: give at least one model, and at least one folder after --sets"),

@@ -74,6 +74,33 @@ def test_what_was_measured_is_put_into_its_cells(
     assert capsys.readouterr().out == f"{page}\n"
 
 
+SRGAN2017 = """\
+| PSNR-Y / SSIM-Y | photos | Set5 | more |
+|---|---:|---:|---:|
+| compact-x4 | 30.11 / .8400 (4 of 5) | 32.05 / .9010 | – (0 of 14) |
+| *difference to SRResNet* | – | +0.00 / +.0000 | – |
+| tool | 30.00 (2 of 5) / .8000 (3 of 5) | 24.00 (4 of 5) / .9000 | 25.00 / .7000 |
+| published: SRGAN-VGG54 | – | 29.40 / .8472 | – |
+| published: ESRGAN (R) | – | 30.45 / – | – |
+
+Protocol srgan2017, ×4: 8-bit pictures.
+"""
+
+
+def test_means_that_are_missing_or_not_whole_are_put_nowhere(tables: ModuleType) -> None:
+    """The table that superfine evaluate prints has more cells than pages have."""
+    assert {(method, bench) for method, bench, _ in tables.values_of(SRGAN2017)} == {
+        ("compact-x4", "Set5"),
+        ("*difference to SRResNet*", "Set5"),
+        ("tool", "more"),
+        ("published: SRGAN-VGG54", "Set5"),
+        ("published: ESRGAN (R)", "Set5"),
+    }
+    assert tables.values_of(SRGAN2017)["compact-x4", "Set5", "ssim_y"] == ".9010"
+    page = "| PSNR-Y / SSIM-Y | photos | Set5 | more |\n|---|---:|---:|---:|\n| compact-x4 | 1 / .1 | – | – |\n"
+    assert tables.filled(page, tables.values_of(SRGAN2017)) == page.replace("| – | – |", "| 32.05 / .9010 | – |")
+
+
 @pytest.fixture(scope="module")
 def said(tables: ModuleType, pages: list[Path]) -> list[tuple[str, str, str, str, str]]:
     """Method, set, metric, the number, and where it stands, of all that the pages say of bundled models."""

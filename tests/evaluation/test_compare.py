@@ -188,6 +188,21 @@ def test_a_tiny_photograph_is_shown_large_enough_for_labels(
     np.testing.assert_array_equal(panel(made.sheet.pixels, 0, 1, 240, 144), repeated)
 
 
+def test_a_narrow_crop_makes_no_tower(plain: Path, tmp_path: Path, write_noise: Callable[..., None]) -> None:
+    write_noise(tmp_path / "photo.png", 200, 20, 1)
+    tall, wide, _ = compare(tmp_path / "photo.png", [str(plain)], crop=Box(0, 0, 1, 200)).sheet.pixels.shape
+    assert wide == GAP + 4 * (module.PANEL + GAP)
+    assert 4 * 200 < tall < 4 * 200 + 200
+
+
+def test_a_dial_keeps_all_its_digits(tmp_path: Path, photo: Path, labels: list[str]) -> None:
+    """Names of pairs are not read with an exponent."""
+    several = model(tmp_path / "m", "fidelity", "texture", "photo-fidelity", "photo-texture")
+    compare(photo, [str(several)], crop=BOX, dials=[0.00001, 0.1234567])
+    ends = [label.rsplit("\n")[-1] for label in labels[3:]]
+    assert ends == ["dial 0.00001", "dial 0.1234567", "dial photo-0.00001", "dial photo-0.1234567"]
+
+
 def test_grey_stays_grey_and_the_profile_is_kept(plain: Path, tmp_path: Path, write_noise: Callable[..., None]) -> None:
     write_noise(tmp_path / "grey.png", 40, 50, 1, 1)
     made = compare(tmp_path / "grey.png", [str(plain)], crop=Box(0, 0, 40, 40), device="cpu")

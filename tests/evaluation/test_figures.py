@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from superfine.errors import UserError
-from superfine.evaluation.figures import draw_all, planned
+from superfine.evaluation.figures import draw_all, planned, sheet
 from superfine.evaluation.figures.charts import distribution, plane, speed
 from superfine.evaluation.figures.choice import curves, dial, telling_pictures
 from superfine.evaluation.figures.crops import Box
@@ -123,6 +123,21 @@ def test_the_crop_is_chosen_where_methods_differ(evaluated: Evaluation, tmp_path
     assert shown.shape[0] in range(ROOM - 8, ROOM + 1)  # it fills its place
 
 
+@pytest.mark.parametrize(("box", "times"), [(Box(0, 0, 1, 80), 2 * ROOM // 80), (Box(0, 0, 80, 1), ROOM // 80)])
+def test_a_narrow_crop_makes_no_tower(evaluated: Evaluation, box: Box, times: int) -> None:
+    figure = comparison_sheet(evaluated, "Set5", "baby", crop=box)
+    assert times > 1
+    for panel in figure.axes[1:]:
+        assert np.shape(panel.images[0].get_array()) == (times * box.height, times * box.width, 3)
+    assert figure.get_size_inches()[1] * DPI < 5 * ROOM
+
+
+def test_a_crop_of_which_no_sheet_can_be_drawn(evaluated: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet, "LARGEST", 1000)
+    with pytest.raises(UserError, match=r"^crop 0,0,80,96: too large for a sheet of 7 panels; give a smaller one$"):
+        comparison_sheet(evaluated, "Set5", "baby", crop=Box(0, 0, 80, 96))
+
+
 @pytest.mark.parametrize(
     ("set", "name", "crop", "message"),
     [
@@ -161,6 +176,7 @@ def test_the_plane(evaluated: Evaluation) -> None:
     assert entries[:3] == ["nearest", "bicubic", "small (dial)"]
     assert len(entries) == 4
     assert "…" in entries[3]
+    assert [line.get_linestyle() for line in figure.legends[0].get_lines()] == ["None", "None", "-", "None"]
 
 
 def test_quality_against_time(evaluated: Evaluation) -> None:
@@ -175,6 +191,7 @@ def test_quality_against_time(evaluated: Evaluation) -> None:
             if score.set == set and score.seconds_per_megapixel
         }
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["nearest", "bicubic", "small (dial)"]
+    assert {line.get_linestyle() for line in figure.legends[0].get_lines()} == {"None"}
     labels = [text.get_text() for text in next(iter(charts(figure).values())).get_xticklabels()]
     assert {"0.1", "1", "10"}.issubset(labels)
 
@@ -261,6 +278,21 @@ def test_many_methods_and_sets(evaluated: Evaluation) -> None:
     for figure in (plane(many), speed(many), distribution(many, "ssim_y")):
         assert len(charts(figure)) == 4
         legible(figure)
+
+
+def test_long_names_of_sets_lie_above_their_charts(evaluated: Evaluation) -> None:
+    first = evaluated.scores[2]
+    sets = [f"{i} {'a set of pictures with a long name, ' * 6}{i}" for i in range(4)]
+    for count in (4, 1):
+        long = replace(evaluated, scores=tuple(replace(first, set=set) for set in sets[:count]))
+        for figure in (plane(long), speed(long), distribution(long, "ssim_y")):
+            legible(figure)
+            for i, (title, axes) in enumerate(charts(figure).items()):
+                assert title.startswith(f"{i} a set")
+                assert title.endswith(f" {i}")
+                assert "…" in title
+                shown = next(text for text in axes.findobj(Text) if text.get_text() == title)
+                assert shown.get_window_extent().width <= axes.get_window_extent().width + 1
 
 
 def test_names_in_any_letters(evaluated: Evaluation, tmp_path: Path) -> None:
@@ -372,6 +404,19 @@ def test_the_longest_name_has_a_sheet(evaluated: Evaluation) -> None:
     assert [len(figure.name.encode()) <= 250 for figure in figures] == [True, True]
     assert figures[0].name != figures[1].name
     assert figures[0].title == f"Set5: {names[0]}"
+
+
+def test_no_two_sheets_share_a_file(evaluated: Evaluation) -> None:
+    """Not on a disk that knows no case either, and not where names are cut."""
+    long = "n" * 240
+    pictures = [("a", "b-c"), ("a-b", "c"), ("A", "B-C"), ("a", "b"), (f"a-{long}", "b"), ("a", f"{long}-b")]
+    crops = dict.fromkeys(pictures, Box(0, 0, 20, 20))
+    figures = planned(evaluated, crops)[: len(pictures)]
+    assert [figure.title for figure in figures] == [f"{set}: {name}" for set, name in pictures]
+    assert len({figure.name.casefold() for figure in figures}) == len(pictures)
+    assert figures[3].name == "sheet-a-b"
+    again = planned(evaluated, crops)
+    assert [figure.name for figure in figures] == [figure.name for figure in again[: len(pictures)]]
 
 
 def test_a_figure_that_cannot_be_written(evaluated: Evaluation, tmp_path: Path) -> None:

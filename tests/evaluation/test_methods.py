@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from superfine import zoo
-from superfine.engine import load
+from superfine.engine import backends, load
 from superfine.errors import UserError
 from superfine.evaluation import methods as module
 from superfine.evaluation.methods import Interpolation, Network, ReadyMade, common_scale, open_methods
@@ -168,10 +168,27 @@ def test_the_fingerprint_is_that_of_model_device_and_libraries(
 
     before = fingerprint()
     assert fingerprint() == before
-    others = [fingerprint(dial="1"), fingerprint(device="auto")]
+    others = [fingerprint(dial="1"), fingerprint(device="torch:cpu")]
     monkeypatch.setattr(module, "library_versions", lambda: "others")
     others.append(fingerprint())
     assert len({before, *others}) == 4
+
+
+def test_auto_is_known_as_the_device_that_it_is(
+    dialled: Path, bench: BenchmarkSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that comes or goes makes other values; with neither, ``auto`` and ``cpu`` share theirs."""
+    cpu, cuda = (
+        open_methods([str(dialled)], device=device)[0].fingerprint(bench, bench.items[0]) for device in ("cpu", "cuda")
+    )
+    monkeypatch.setattr(backends, "_may_have_gpu", lambda: False)
+    (method,) = open_methods([str(dialled)], device="auto")
+    assert method.fingerprint(bench, bench.items[0]) == cpu
+    monkeypatch.setattr(backends, "_may_have_gpu", lambda: True)
+    monkeypatch.setattr("superfine.engine.backends.torch.gpu", lambda: "cuda")
+    assert method.fingerprint(bench, bench.items[0]) == cuda
+    monkeypatch.setattr("superfine.engine.backends.torch.gpu", lambda: None)
+    assert method.fingerprint(bench, bench.items[0]) == cpu
 
 
 @pytest.mark.parametrize(

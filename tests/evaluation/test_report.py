@@ -22,7 +22,7 @@ from superfine.evaluation.report import report, tables, views
 from superfine.evaluation.report.text import text
 from superfine.evaluation.report.views import window
 from superfine.evaluation.score import Evaluation, Score
-from superfine.images import read
+from superfine.images import Picture, read, write
 
 CROPS = {("Set5", "baby"): Box(0, 0, 32, 32)}
 VOID = {"meta", "link", "img", "input", "br"}
@@ -258,6 +258,17 @@ def test_the_file_stays_small(evaluated: Evaluation, tmp_path: Path, monkeypatch
     ]
     assert sum(left_out) == 6 - len({(a["alt"] or "").split(":")[0] for a, _ in page.all("img")})
     assert len(page.all("figure", class_="viewer")) >= 1
+
+
+def test_a_figure_that_is_too_tall_is_left_out(evaluated: Evaluation, tmp_path: Path) -> None:
+    """WebP ends at 16,383 pixels."""
+    (tmp_path / "figures").mkdir()
+    figure = planned(evaluated, CROPS)[0]
+    for tall, left_out in ((16_383, False), (16_384, True)):
+        write(Picture(np.zeros((tall, 1, 3), np.float32)), tmp_path / "figures" / f"{figure.name}.png")
+        html = views.chart(figure, tmp_path, views.Purse())
+        assert ("left out for the size of this file; see figures/sheet-Set5-baby.png." in html) == left_out
+        assert ("<img" in html) != left_out
 
 
 def test_without_figures_and_without_pictures(evaluated: Evaluation, tmp_path: Path) -> None:

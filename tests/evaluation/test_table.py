@@ -149,7 +149,7 @@ def test_a_set_of_which_nothing_could_be_scored() -> None:
     text = table.markdown(evaluation(failed))
     assert "| bicubic | – (0 of 1) |" in text
     assert table.records(evaluation(failed))[0]["mean"] is None
-    assert r"bicubic & -- & -- \\" in table.latex(evaluation(failed))
+    assert r"bicubic & -- (0 of 1) & -- (0 of 1) \\" in table.latex(evaluation(failed))
 
 
 def cells(line: str) -> list[str]:
@@ -182,6 +182,27 @@ def test_latex_escapes_what_steers_it(troubled: Evaluation) -> None:
     text = table.latex(evaluation(odd))
     assert r"{[}50\%]\_of \$a\&b\#\{\textbackslash{}x\}\textasciitilde{}\textasciicircum{}\textless{}{*} & " in text
     assert not set(text) & set("−–×∞")
+
+
+def test_latex_keeps_hyphens_apart() -> None:
+    odd = evaluation(score("model--v2---x", "a-b", 1, 30.0, 0.8))
+    text = table.latex(odd)
+    assert r"model-{}-v2-{}-{}-x & " in text
+    assert "{a-b}" in text
+
+
+def test_the_name_of_a_file_is_no_mark_in_the_protocol() -> None:
+    pictures = {"a": {"vgg_distance": 0.5}}
+    one = Score("gan", "mine", 4, "standard", ("vgg_distance",), pictures)
+    odd = dataclasses.replace(evaluation(one), weights={"vgg_distance": "weights/my*own*<b>\n.safetensors"})
+    (line,) = [line for line in lines(table.markdown(odd)) if line.startswith("Protocol")]
+    assert r"weights my\*own\*\<b>\\n.safetensors" in line
+
+
+def test_latex_tells_how_many_pictures_a_mean_is_of(troubled: Evaluation) -> None:
+    text = table.latex(troubled)
+    assert r"bicubic & 28.00 (4 of 5) & .8000 (4 of 5) \\" in text
+    assert r"tool\_a & 30.00 (2 of 5) & .8000 (3 of 5) \\" in text
 
 
 def test_names_are_no_marks_and_no_html_in_markdown() -> None:
@@ -243,7 +264,7 @@ def test_a_mean_without_infinite_values_is_not_compared() -> None:
     better.pictures["000"]["psnr_y"] = math.inf
     found = evaluation(better, worse, better="bicubic")
     assert "| better | 24.00 (4 of 5) / .9000 |" in lines(table.markdown(found))
-    assert r"better & 24.00 & \textbf{.9000} \\" in table.latex(found)
+    assert r"better & 24.00 (4 of 5) & \textbf{.9000} \\" in table.latex(found)
     assert r"worse & 27.00 & .8000 \\" in table.latex(found)
     first, second = [entry for entry in table.records(found) if entry["method"] == "better"]
     assert (first["pictures"], first["difference"], first["counterpart"] is None) == (4, None, False)
@@ -284,7 +305,7 @@ def test_latex_compares_whole_means_alone(usual: Evaluation) -> None:
     best = score("partial", "Set5", 4, 40.0, 0.99, failed=("004",), notes={"004": "damaged"})
     same = score("same", "Set5", 5, math.inf, 1.0)
     text = table.latex(dataclasses.replace(usual, scores=(*usual.scores, best)))
-    assert r"partial & 40.00 & .9900 &" in text
+    assert r"partial & 40.00 (4 of 5) & .9900 (4 of 5) &" in text
     assert r"\textbf{31.06} & \textbf{.8768}" in text
     text = table.latex(dataclasses.replace(usual, scores=(*usual.scores, same)))
     assert r"same & \textbf{$\infty$} & \textbf{1.0000} &" in text

@@ -52,7 +52,7 @@ def evaluate(
         Files of the networks of metrics, and of NIQE's model, such as vgg_distance=vgg19.safetensors; those that are left out
         are looked for on this machine, and fetched.
     ma
-        A CSV file of the scores of Ma et al. with the columns set, method, picture and ma: adds NIQE and PI.
+        A CSV file of the scores of Ma et al. with the columns set, method, picture and ma: adds NIQE and PI (pi).
     out
         A folder for the scores, tables, figures, pictures and report.html.
     crops
@@ -64,7 +64,7 @@ def evaluate(
     jobs
         Pictures that are worked on side by side; twice as many as there are cores.
     record
-        Write the scores to the cards of the models.
+        Write the scores to the cards of the models; not with --weights or --ma, as a card tells of no such file.
     """
     from superfine.cli.progress import bar
     from superfine.cli.say import say
@@ -78,16 +78,18 @@ def evaluate(
         raise UserError(f"--jobs {jobs}: must be 1 or more")
     names = [name.strip() for text in metrics for name in text.split(",") if name.strip()]
     naturalness = None if ma is None else read_ma(ma)
-    if naturalness and "niqe" not in names:
-        names.append("niqe")
+    if naturalness:
+        names = [name for name in names if name != "pi"]  # which is made of the others in the end
+        names += [] if "niqe" in names else ["niqe"]
     methods = open_methods(models, device=device)
+    files = _named_files(weights)
     if record:
         _check_recordable(methods)
-    files = dict(map(_named_file, weights))
-    if record and "niqe" in files:
-        raise UserError(
-            "--record: a card says nothing of a model of NIQE's; leave --weights niqe out, or record nothing"
-        )
+        for option, given in (("--weights", weights), ("--ma", ma)):
+            if given:
+                raise UserError(
+                    f"--record: a card tells of no file that {option} gives; leave {option} out, or record nothing"
+                )
     parts = parse_crops(crops)
     benches = open_sets(sets, common_scale(methods, scale))
     check_crops(parts, benches)
@@ -127,11 +129,16 @@ def evaluate(
     return int(bool(failed or strays or unwritten) or not complete)
 
 
-def _named_file(text: str) -> tuple[str, Path]:
-    metric, equals, file = text.partition("=")
-    if not equals or not file:
-        raise UserError(f"--weights {text}: is not of the form METRIC=FILE")
-    return metric, Path(file)
+def _named_files(texts: Sequence[str]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for text in texts:
+        metric, equals, file = text.partition("=")
+        if not equals or not file:
+            raise UserError(f"--weights {text}: is not of the form METRIC=FILE")
+        if metric in files:
+            raise UserError(f"--weights {text}: another file of this metric is given; give one for each metric")
+        files[metric] = Path(file)
+    return files
 
 
 def _command(

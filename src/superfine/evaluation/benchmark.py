@@ -36,7 +36,7 @@ STANDARD = ("psnr_y", "ssim_y")
 """The metrics that are measured where none are named."""
 
 WARM = 2.0
-"""Seconds of a first run from which on the next would not tell more about the speed."""
+"""Seconds of a first run, which never counts, above which one more is timed rather than two."""
 
 LIBRARIES = ("numpy", "pyvips", "openvino", "torch")
 
@@ -307,36 +307,46 @@ class _Run:
             return ""
 
     def _seconds_per_megapixel(self, method: Method, bench: BenchmarkSet, alone: Callable[[], Produce]) -> float | None:
-        """Of the set's picture of middling size: the faster of two runs after a first one, while nothing else runs here."""
-        usable = [item for item in bench.items if not item.problem and item.hr is not None]
-        try:
-            areas = {item: area for item in usable if (area := self.pixels(item))}  # 0 of what cannot be read
-            item = sorted(areas, key=areas.__getitem__)[len(areas) // 2]
-            hr, lr = bench.fingerprint(item)
-            name = key(
-                seconds=method.fingerprint(bench, item),
-                hr=hr,
-                lr=lr,
-                scale=bench.scale,
-                code=code_version(),
-                machine=[platform.node(), platform.machine(), cores()],
-            )
-            entry = self.cache.read(name) or Entry()
-            if entry.seconds is not None:
-                return entry.seconds
-            pair = bench.pair(item)
-        except (UserError, IndexError):
-            return None  # told with the scores
+        """Of the set's picture of middling size, or the nearest that can be read, while nothing else runs here.
+
+        The first run may compile, and never counts; it is the faster of two more, or a single one where the first is slow.
+        """
+        for item in self._from_the_middle(bench):
+            try:
+                hr, lr = bench.fingerprint(item)
+                name = key(
+                    seconds=method.fingerprint(bench, item),
+                    hr=hr,
+                    lr=lr,
+                    scale=bench.scale,
+                    code=code_version(),
+                    machine=[platform.node(), platform.machine(), cores()],
+                )
+                entry = self.cache.read(name) or Entry()
+                if entry.seconds is not None:
+                    return entry.seconds
+                pair = bench.pair(item)
+                break
+            except UserError:
+                continue  # told with the scores
+        else:
+            return None
         produce = alone()
         try:
-            taken = [_timed(produce, bench, item, pair)]
-            if taken[0] < WARM:
-                taken = [_timed(produce, bench, item, pair) for _ in range(2)]
+            first = _timed(produce, bench, item, pair)
+            taken = [_timed(produce, bench, item, pair) for _ in range(1 if first > WARM else 2)]
         except UserError:
             return None
         seconds = float(min(taken) / (pair.hr.shape[0] * pair.hr.shape[1] / 1e6))
         self.cache.write(name, Entry(seconds=seconds))
         return seconds
+
+    def _from_the_middle(self, bench: BenchmarkSet) -> list[Item]:
+        """The pictures whose headers can be read, that of middling size first, the smallest and the largest last."""
+        areas = {item: area for item in bench.items if not item.problem and (area := self.pixels(item))}
+        by_size = sorted(areas, key=areas.__getitem__)
+        middle = len(by_size) // 2
+        return [by_size[i] for i in sorted(range(len(by_size)), key=lambda i: abs(i - middle))]
 
     def _infinite(self, entry: Entry) -> str:
         infinite = [METRICS[name].label for name, value in self.ruler.values(entry).items() if math.isinf(value)]

@@ -28,7 +28,8 @@ LARGEST = 512
 """Side of the largest crop, in pixels of the photograph: a sheet is looked at, not printed as a poster."""
 
 PANEL = 240
-"""Pixels that a panel is wide at least; smaller ones are enlarged by repeating pixels, so that their labels fit."""
+"""Pixels that a panel is wide at least, so that its label fits; smaller pictures are enlarged by repeating pixels, unless that
+makes them taller than about twice as much."""
 
 COLUMNS = 4
 """Panels in a row, where no dial asks for more."""
@@ -99,7 +100,7 @@ def compare(
     cards = {name: open_model(zoo.find(name)).card for name in given}
     for dial in dials:
         if not 0 <= dial <= 1:
-            raise UserError(f"dial {dial:g}: outside 0 to 1; give numbers between, such as 0,0.5,1")
+            raise UserError(f"dial {_plain(dial)}: outside 0 to 1; give numbers between, such as 0,0.5,1")
     picture = _with_colours_everywhere(read(photo))
     height, width, _ = picture.pixels.shape
     if crop is None:
@@ -153,9 +154,14 @@ def enlarged(model: Model, pixels: Pixels, crop: Box) -> Pixels:
 def _settings(card: Card, dials: Sequence[float]) -> list[list[float | str]]:
     """For each pair of variants the positions of the dial; and the names of the variants that are in no pair."""
     words = pairs(card.variants)
-    rows: list[list[float | str]] = [[f"{word}{value:g}" if word else value for value in dials] for word in words]
+    rows: list[list[float | str]] = [[word + _plain(value) if word else value for value in dials] for word in words]
     others: list[float | str] = [name for name in card.variants if not any(name in _ends(word, card) for word in words)]
     return [*rows, others] if others else rows
+
+
+def _plain(value: float) -> str:
+    """All its digits, without an exponent, which a dial is not read with."""
+    return np.format_float_positional(value, trim="-")
 
 
 def _ends(word: str, card: Card) -> tuple[str, str]:
@@ -167,7 +173,7 @@ def _ends(word: str, card: Card) -> tuple[str, str]:
 def _label(name: str, card: Card, position: float | str, scale: int) -> str:
     label = name if name == card.name else f"{card.name} ({name})"
     if not isinstance(position, str):
-        label += f"\ndial {position:g}"
+        label += f"\ndial {_plain(position)}"
     elif position not in card.variants:
         label += f"\ndial {position}"
     elif len(card.variants) > 1:
@@ -243,16 +249,17 @@ def _sheet(rows: list[list[Panel]], columns: int) -> Pixels:
     """Rows of panels on white; one that is longer than ``columns`` goes on below."""
     lines = [row[i : i + columns] for row in rows for i in range(0, len(row), columns)]
     shown = max(panel.pixels.shape[1] for row in rows for panel in row)
-    zoom = math.ceil(PANEL / shown)
-    width = zoom * shown
+    tall = max(len(panel.pixels) for row in rows for panel in row)
+    zoom = min(math.ceil(PANEL / shown), math.ceil(2 * PANEL / tall))
+    width = max(PANEL, zoom * shown)
     drawn = []
     for line in lines:
         pictures = [_repeated(panel.pixels, zoom) for panel in line]
         texts = [_text(panel.label, width) for panel in line]
-        tall, deep = max(len(picture) for picture in pictures), max(len(text) for text in texts)
+        high, deep = max(len(picture) for picture in pictures), max(len(text) for text in texts)
         cells = [
             _padded(
-                np.concatenate([_padded(text, deep + 4, width), _padded(picture, tall + GAP, width)]), None, width + GAP
+                np.concatenate([_padded(text, deep + 4, width), _padded(picture, high + GAP, width)]), None, width + GAP
             )
             for text, picture in zip(texts, pictures, strict=True)
         ]

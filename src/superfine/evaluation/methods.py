@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from superfine import zoo
 from superfine.engine import load
-from superfine.engine.backends import BACKENDS
+from superfine.engine.backends import BACKENDS, resolved
 from superfine.errors import UserError
 from superfine.evaluation.cache import key, library_versions
 from superfine.evaluation.sets import BenchmarkSet, sha256
@@ -147,7 +147,7 @@ class Network:
 
     def fingerprint(self, bench: BenchmarkSet, item: Item) -> str:
         """See :class:`Method`."""
-        return f"{self.digest} {self.device} {library_versions()}"
+        return f"{self.digest} {resolved(self.device)} {library_versions()}"
 
     def hash(self, sets: Sequence[BenchmarkSet]) -> str:
         """See :class:`Method`."""

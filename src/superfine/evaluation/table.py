@@ -61,7 +61,7 @@ def markdown(evaluation: Evaluation) -> str:
             name = f"published: {name}"
         cells = [_joined(row, set, metrics) for set in sets]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    paragraphs = ["\n".join(lines), protocol_line(evaluation)]
+    paragraphs = ["\n".join(lines), _marked(_plain(protocol_line(evaluation)))]
     if where := sources(evaluation):
         paragraphs.append(where)
     if remarks := notes(evaluation):
@@ -95,7 +95,7 @@ def latex(evaluation: Evaluation) -> str:
         cells = []
         for set, metric in columns:
             text = _tex(number(metric, row.cells.get(set, {}).get(metric, math.nan), signed=row.kind == "difference"))
-            cells.append(rf"\textbf{{{text}}}" if row in top[set, metric] else text)
+            cells.append((rf"\textbf{{{text}}}" if row in top[set, metric] else text) + _count(row, set, metric))
         name = rf"\emph{{{_tex(row.name)}}}" if row.kind == "difference" else _tex(row.name)
         lines.append(rf"    {name} & {' & '.join(cells)} \\")
     lines += [r"    \bottomrule", r"  \end{tabular}"]
@@ -342,4 +342,5 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in _plain(text))
+    # TeX makes a dash of two hyphens, unless something stands between.
+    return re.sub("-(?=-)|[^-]", lambda found: "-{}" if found[0] == "-" else _TEX.get(found[0], found[0]), _plain(text))

@@ -80,13 +80,17 @@ def _torch(device: str) -> Callable[[Path, int], Backend]:
     return open_torch
 
 
-def _auto(graph: Path, callers: int) -> Backend:
-    if _may_have_gpu() and find_spec("torch") and find_spec("onnx"):
-        from superfine.engine.backends.torch import Torch, gpu
+def resolved(device: str) -> str:
+    """What ``auto`` is on this machine; any other device as it is. Torch is imported only where there may be a GPU."""
+    if device == "auto" and _may_have_gpu() and find_spec("torch") and find_spec("onnx"):
+        from superfine.engine.backends.torch import gpu
 
-        if device := gpu():
-            return Torch(graph, device)
-    return _openvino(graph, callers)
+        return gpu() or "cpu"
+    return "cpu" if device == "auto" else device
+
+
+def _auto(graph: Path, callers: int) -> Backend:
+    return BACKENDS[resolved("auto")](graph, callers)
 
 
 def _may_have_gpu() -> bool:

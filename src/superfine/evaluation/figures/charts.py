@@ -64,7 +64,8 @@ def plane(evaluation: Evaluation) -> Figure:
         if chart % PER_ROW == 0:
             axes.set_ylabel(axis_label(perceptual))
         axes.margins(0.12)
-    _legend(figure, drawn, joined, appearance)
+    _legend(figure, drawn, joined, appearance, lines=True)
+    _titles(figure, charts)
     _name_positions(figure, charts, joined, points)
     return figure
 
@@ -105,7 +106,8 @@ def speed(evaluation: Evaluation) -> Figure:
             axes.set_ylabel(axis_label(metric))
         axes.margins(0.12)
         _plain_decades(axes)
-    _legend(figure, drawn, joined, appearance)
+    _legend(figure, drawn, joined, appearance, lines=False)
+    _titles(figure, charts)
     _name_positions(figure, charts, joined, points)
     return figure
 
@@ -138,7 +140,6 @@ def distribution(evaluation: Evaluation, metric: str) -> Figure:
             values = [v for s in evaluation.scores if (s.set, s.method) == (set, method) for v in _values(s, metric)]
             if values:
                 _strip(axes, place, values, appearance[method], method)
-        axes.set_title(printable(set), fontweight="bold", loc="left")
         axes.set_xlabel(axis_label(metric))
         axes.set_yticks(range(len(methods)), [printable(method) for method in methods])
         axes.set_ylim(len(methods) - 0.4, -0.6)
@@ -151,6 +152,7 @@ def distribution(evaluation: Evaluation, metric: str) -> Figure:
     for axes in grid[:, 0]:
         axes.set_yticks(range(len(methods)), names)
     figure.set_layout_engine("constrained")
+    _titles(figure, dict(zip(sets, grid.flat, strict=False)))
     return figure
 
 
@@ -196,10 +198,16 @@ def _charts(methods: Sequence[str], sets: Sequence[str]) -> tuple[Figure, dict[s
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(sets) :]:
         axes.set_visible(False)
-    charts = dict(zip(sets, grid.flat, strict=False))
-    for set, axes in charts.items():
-        axes.set_title(printable(set), fontweight="bold", loc="left")
-    return figure, charts
+    return figure, dict(zip(sets, grid.flat, strict=False))
+
+
+def _titles(figure: Figure, charts: dict[str, Axes]) -> None:
+    """Write each set's name above its chart, as far as the chart is wide; when all else of the figure is there."""
+    titles = {set: axes.set_title(" ", fontweight="bold", loc="left") for set, axes in charts.items()}
+    figure.draw_without_rendering()  # which finds how wide the charts are, below a line for the titles
+    for set, title in titles.items():
+        title.set_text(printable(set))
+        shortened(title, charts[set].get_window_extent().width)
 
 
 def _points(
@@ -262,8 +270,10 @@ def _legend(
     methods: Sequence[str],
     joined: dict[str, list[tuple[float, str]]],
     appearance: dict[str, Look],
+    *,
+    lines: bool,
 ) -> None:
-    """One legend below all charts; the positions of a dial share an entry."""
+    """One legend below all charts; the positions of a dial share an entry, with the line that joins them, if any."""
     from matplotlib.lines import Line2D
 
     entries: dict[str, Line2D] = {}
@@ -271,7 +281,7 @@ def _legend(
         owner = next((name for name, points in joined.items() if method in [m for _, m in points]), None)
         look = appearance[method]
         entries[f"{owner} (dial)" if owner else method] = Line2D(
-            [], [], marker=look.marker, color=look.colour, linestyle="-" if owner else "none", markersize=5
+            [], [], marker=look.marker, color=look.colour, linestyle="-" if owner and lines else "none", markersize=5
         )
     columns = PER_ROW if figure.get_size_inches()[0] > WIDTH / 2 else 1
     legend = figure.legend(

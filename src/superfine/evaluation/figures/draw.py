@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -53,14 +54,14 @@ def planned(evaluation: Evaluation, crops: Mapping[tuple[str, str], Box] | None 
     crops
         By set and picture: sheets of these, with these crops, in place of the ones that would be chosen.
     """
-    figures = []
-    if crops:
-        figures += [_sheet(evaluation, set, name, crop) for (set, name), crop in crops.items()]
-    else:
+    sheets: dict[tuple[str, str], Box | None] = dict(crops or {})
+    if not crops:
         for set in evaluation.sets:
             for name in telling_pictures(evaluation, set, SHEETS):
                 if shown_methods(evaluation, set, name) and evaluation.picture(set, "HR", name).is_file():
-                    figures.append(_sheet(evaluation, set, name, None))
+                    sheets[set, name] = None
+    names = _sheet_names(sheets)
+    figures = [_sheet(evaluation, set, name, crop, names[set, name]) for (set, name), crop in sheets.items()]
     if metrics := charts.plane_metrics(evaluation):
         figures.append(
             Planned(
@@ -138,10 +139,21 @@ def draw_all(
     return written
 
 
-def _sheet(evaluation: Evaluation, set: str, name: str, crop: Box | None) -> Planned:
-    called = f"sheet-{folder_name(set)}-{folder_name(name)}"
-    if len(called.encode("utf-8", "surrogateescape")) > LONGEST:
-        called = f"{called[:SHORTENED]}-{sha256(called.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+def _sheet_names(pictures: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What the sheets of pictures, by set and name, are called: each otherwise, also on a disk that knows no case.
+
+    A name that is too long, or that several would have, is cut and ends in a hash.
+    """
+    names = {(set, name): f"sheet-{folder_name(set)}-{folder_name(name)}" for set, name in pictures}
+    count = Counter(called.casefold() for called in names.values())
+    for (set, name), called in names.items():
+        if count[called.casefold()] > 1 or len(called.encode("utf-8", "surrogateescape")) > LONGEST:
+            digest = sha256(f"{set}/{name}".encode("utf-8", "surrogateescape")).hexdigest()
+            names[set, name] = f"{called[:SHORTENED]}-{digest[:8]}"
+    return names
+
+
+def _sheet(evaluation: Evaluation, set: str, name: str, crop: Box | None, called: str) -> Planned:
     return Planned(
         called,
         f"{set}: {name}",

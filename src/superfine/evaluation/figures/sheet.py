@@ -30,7 +30,8 @@ PAGE = round(WIDTH * DPI)
 OVERVIEW = 440
 GAP = 16
 TEXT = 56  # two lines below a crop
-ROOM = (PAGE - OVERVIEW) // ACROSS - GAP  # for a crop
+ROOM = (PAGE - OVERVIEW) // ACROSS - GAP  # for a crop's width; enlarged, it is at most twice as tall
+LARGEST = 2**16 - 1  # a side of what matplotlib draws
 
 SIDES = tuple(ROOM // times for times in (2, 3, 4, 5, 7))
 """What the automatic crop's side may be, in pixels of the original: what fills its room when it is enlarged."""
@@ -74,7 +75,7 @@ def comparison_sheet(evaluation: Evaluation, set: str, name: str, *, crop: Box |
     Raises
     ------
     UserError
-        A picture is missing or damaged; a crop beyond the picture; matplotlib is missing.
+        A picture is missing or damaged; a crop beyond the picture, or too large for a sheet; matplotlib is missing.
     """
     scores = shown_methods(evaluation, set, name)
     if not scores:
@@ -95,12 +96,14 @@ def comparison_sheet(evaluation: Evaluation, set: str, name: str, *, crop: Box |
         panels.append((score.method, values_of(score, name), pixels[box.slices]))
 
     across = min(ACROSS, len(panels))
-    times = max(1, ROOM // box.width)
+    times = max(1, min(ROOM // box.width, 2 * ROOM // box.height))
     room, height = max(ROOM, times * box.width), times * box.height
     rows = math.ceil(len(panels) / across)
     overview = _fitted(hr, OVERVIEW)
     tall = max(rows * (height + TEXT) - GAP // 2, overview.shape[0] + TEXT)
     page = OVERVIEW + across * (GAP + room)
+    if max(page, tall) > LARGEST:
+        raise UserError(f"crop {box}: too large for a sheet of {len(panels)} panels; give a smaller one")
     figure = new_figure(page / DPI, tall / DPI)
 
     axes = _place(figure, 0, 0, overview)

@@ -27,6 +27,9 @@ WINDOW = 480
 CROP = 80
 """Side of the crops of the other pictures, each pixel of which is shown as two by two."""
 
+LONGEST = 16_383
+"""Pixels that a side of a WebP may have."""
+
 BUDGET = 24_000_000
 """Bytes that all pictures may take before they are written as text, which adds a third."""
 
@@ -168,7 +171,7 @@ def crop_row(view: View, set: str) -> str:
 
 
 def chart(figure: Planned, out: Path, purse: Purse) -> str:
-    """A figure that was drawn, with its caption; nothing where it was not.
+    """A figure that was drawn, with its caption, or where it is, if it is too large; nothing where it was not drawn.
 
     Raises
     ------
@@ -179,8 +182,8 @@ def chart(figure: Planned, out: Path, purse: Purse) -> str:
     if not file.is_file():
         return ""
     pixels = read(file).pixels
-    encoded = _webp(pixels)
-    if not purse.pays(len(encoded)):
+    encoded = _webp(pixels) if max(pixels.shape) <= LONGEST else None
+    if encoded is None or not purse.pays(len(encoded)):
         return f"<p>{text(figure.title)}: left out for the size of this file; see {text(f'{FOLDER}/{file.name}')}.</p>"
     image = f'<img {_source(encoded)} width="{pixels.shape[1]}" height="{pixels.shape[0]}" alt="{text(figure.title)}">'
     return (
