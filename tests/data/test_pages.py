@@ -26,12 +26,12 @@ def test_pages_hold_every_kind_of_thing() -> None:
     found: set[str] = set()
     fonts: set[str] = set()
     for number in range(12):
-        tree = ElementTree.fromstring(page(3, number, side=512, fonts=("A & B", "C")))
+        tree = ElementTree.fromstring(page(3, number, side=512, fonts=("A & 'B' \"C\"", "D")))
         found |= {element.tag.removeprefix(SVG) for element in tree.iter()}
         fonts |= {element.get("font-family", "") for element in tree.iter(f"{SVG}text")}
         assert all(element.text for element in tree.iter(f"{SVG}text") if element.text is not None)
     assert {"text", "line", "rect", "circle", "path", "polygon"} <= found
-    assert fonts == {"A & B", "C"}
+    assert fonts == {"A & 'B' \"C\"", "D"}
 
 
 needs_fonts = pytest.mark.skipif(not fonts_are_there(), reason="needs a font on this machine")
@@ -82,6 +82,11 @@ def test_refuses_what_is_no_page(tmp_path: Path) -> None:
     for count, side in ((0, 100), (1, 63)):
         with pytest.raises(UserError, match="cannot be made; give at least 1"):
             pages(tmp_path, count=count, side=side, seed=1)
+    with pytest.raises(UserError, match="--side 4097: is too large to be drawn in good time; give 4096 or less"):
+        pages(tmp_path, count=1, side=4097, seed=1)
+    with pytest.raises(UserError, match="is no name of a font; fc-list lists those of this machine"):
+        pages(tmp_path, count=1, side=64, seed=1, fonts=("serif", "a\x01"))
+    pages(tmp_path, count=1, side=64, seed=1, fonts=('A"B',))
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file/pages: cannot be made .*choose another folder"):
         pages(tmp_path / "file" / "pages", count=1, side=64, seed=1)

@@ -132,13 +132,20 @@ def test_results_may_lie_in_memory_in_any_order(photographs: Pack, tmp_path: Pat
     assert other.sha256 == one.sha256
 
 
-def test_another_teacher_begins_anew(photographs: Pack, tmp_path: Path) -> None:
+def test_what_another_teacher_has_made_is_not_thrown_away(photographs: Pack, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "taught"
     teach(photographs, inverted, out, teacher=TEACHER)
-    other = teach(photographs, lambda lr: lr.repeat(4, 0).repeat(4, 1), out, teacher={"name": "nearest"})
-    assert other.teacher is not None
-    assert other.teacher["name"] == "nearest"
-    np.testing.assert_array_equal(other.hr(0), photographs.lr(0).repeat(4, 0).repeat(4, 1))
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    (photos / "0.png").unlink()
+    fewer = pack(photos, tmp_path / "fewer.pack")
+    for other, options in (
+        (photographs, {"teacher": {"name": "nearest"}}),
+        (photographs, {"teacher": TEACHER, "only": "more/*"}),
+        (fewer, {"teacher": TEACHER}),
+    ):
+        with pytest.raises(UserError, match="taught: holds what another teacher made, or of other pictures; delete it"):
+            teach(other, inverted, out, **options)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
 def test_photographs_and_results_are_not_taken_for_each_other(photographs: Pack, photos: Path, tmp_path: Path) -> None:

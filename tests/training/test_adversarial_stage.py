@@ -234,6 +234,52 @@ def test_the_gradient_penalty_holds_the_discriminator_back(
         assert log["d_real"] + log["d_fake"] == pytest.approx(1, abs=1e-5), "of a pair, one is the photograph"
 
 
+def test_a_penalty_is_logged_until_the_next_one(recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path) -> None:
+    recipe = replace(recipe, **PENALISED)
+    options = Options(log_every=1)
+    whole = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "whole", options=options)
+    adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=replace(options, minutes=0.0))
+    paused = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=options)
+    logs = [[record["gradient_penalty"] for record in records(run.path)] for run in (whole, paused)]
+    assert logs[0] == logs[1]
+    assert min(logs[0]) > 0
+    assert len(set(logs[0])) == 2, "those of steps 1 and 9"
+
+
+def test_a_checkpoint_of_before_the_penalty_was_kept_goes_on(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path
+) -> None:
+    recipe = replace(recipe, **PENALISED)
+    whole = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "whole")
+    run = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
+    state = torch.load(run.path / "checkpoint.pt", weights_only=True)
+    del state["penalty"]
+    torch.save(state, run.path / "checkpoint.pt")
+    assert adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run").finished
+    ends = [(folder / "weights.safetensors").read_bytes() for folder in (whole.path, run.path)]
+    assert ends[0] == ends[1]
+
+
+def test_an_illness_is_met_once_though_its_penalty_was_ill_too(
+    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def gradient_penalty(logits: Tensor, photographs: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return losses.gradient_penalty(logits, photographs) * (float("nan") if calls == 2 else 1)
+
+    monkeypatch.setattr(adversarial_stage, "gradient_penalty", gradient_penalty)
+    recipe = replace(recipe, **PENALISED, steps=20)
+    options = Options(log_every=2, save_every=5)
+    run = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=options)
+    assert run.finished
+    assert calls == 4, "at steps 1, 9, 9 again and 17"
+    assert torch.load(run.path / "checkpoint.pt", weights_only=True)["rollbacks"] == 1
+    assert all(0 < record["gradient_penalty"] < float("inf") for record in records(run.path))
+
+
 def test_it_starts_from_a_run_and_refuses_what_does_not_fit(
     recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path
 ) -> None:

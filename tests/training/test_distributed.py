@@ -16,6 +16,7 @@ from superfine.training.distributed import World, join
 
 TRAIN = """
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +25,11 @@ torch.set_num_threads(1)
 from superfine.data import Pack
 from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import PatchDiscriminatorConfig, UNetDiscriminatorConfig
-from superfine.training import adversarial_stage, pixel_stage
+from superfine.training import adversarial_stage, course, pixel_stage
 from superfine.training.distributed import join
 from superfine.training.recipes import AdversarialRecipe, PixelRecipe, Schedule
 from superfine.training.setup import Options
-pack, out, minutes = Pack(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
+pack, out, until = Pack(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
 common = {"batch": 4, "patch": 8, "precision": "f32"}
 fidelity = PixelRecipe(CompactConfig(channels=8, convs=2), steps=40, schedule=Schedule(rate=2e-3), **common)
 relativistic = AdversarialRecipe(
@@ -40,9 +41,17 @@ paired = replace(
     discriminator_input="residual", r1=3e-3,
 )
 options = Options(log_every=1, save_every=5, device="cpu")
-paused = replace(options, minutes=None if minutes == "all" else float(minutes))
+follow = course.averaging.follow
+
+def interrupted(average, network, decay, step):
+    follow(average, network, decay, step)
+    if str(step) == until and os.environ["RANK"] == "1":
+        signal.raise_signal(signal.SIGTERM)
+
 with join("cpu"):
-    pixel_stage.train("small", fidelity, pack, out / "fidelity", options=paused)
+    course.averaging.follow = interrupted
+    pixel_stage.train("small", fidelity, pack, out / "fidelity", options=options)
+    course.averaging.follow = follow
     for recipe in (relativistic, paired):
         adversarial_stage.train("gan", recipe, pack, out / recipe.adversarial, options=options)
 threads = [file.read_text() for file in Path("/proc/self/task").glob("*/comm")] if "RANK" in os.environ else []
@@ -77,9 +86,9 @@ def test_two_processes_follow_one_and_either_goes_on_with_the_other(
     script: Path, small_pack: Pack, tmp_path: Path
 ) -> None:
     alone(script, str(small_pack.path), str(tmp_path / "one"), "all")
-    # The two pause at step 20, where they first ask each other whether to; one goes on with what they have done.
-    together(script, str(small_pack.path), str(tmp_path / "two"), "0")
-    assert [record["step"] for record in records(tmp_path / "two" / "fidelity")] == list(range(1, 21))
+    # Of the two one is told to stop, so both pause at once; one goes on with what they have done.
+    together(script, str(small_pack.path), str(tmp_path / "two"), "17")
+    assert [record["step"] for record in records(tmp_path / "two" / "fidelity")] == list(range(1, 18))
     assert not (tmp_path / "two" / "fidelity" / "weights.safetensors").exists()
     alone(script, str(small_pack.path), str(tmp_path / "two"), "all")
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,12 @@ from superfine.checkpoints.publish import publish
 from superfine.data import Batches, Pack
 from superfine.errors import UserError
 from superfine.networks import build
+from superfine.training import course
+from superfine.training.average import Average
 from superfine.training.distributed import World
 from superfine.training.pixel_stage import train
 from superfine.training.recipes import PixelRecipe
+from superfine.training.runs import Run
 from superfine.training.schedules import learning_rate
 from superfine.training.setup import Options
 
@@ -123,6 +127,30 @@ def test_ctrl_c_keeps_the_step_at_hand(small_pack: Pack, small_recipe: PixelReci
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_a_terminal_that_closes_pauses_the_run(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow = course.averaging.follow
+
+    def closing(average: Average, network: nn.Module, decay: float, step: int) -> None:
+        follow(average, network, decay, step)
+        if step == 5:
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+
+    monkeypatch.setattr(course.averaging, "follow", closing)
+    before = signal.signal(signal.SIGHUP, lambda number, frame: None)
+    try:
+        run = train("small", small_recipe, small_pack, tmp_path / "run")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not run.finished
+    assert torch.load(run.path / "checkpoint.pt", weights_only=True)["step"] == 5
+    monkeypatch.undo()
+    assert train("small", small_recipe, small_pack, tmp_path / "run").finished
+
+
 def test_a_run_from_before_a_setting_existed_goes_on(
     small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
 ) -> None:
@@ -160,6 +188,11 @@ def test_two_at_once_do_not_train_in_one_folder(small_pack: Pack, small_recipe: 
     with run.alone(), pytest.raises(UserError, match="run: another process trains there; wait for it"):
         train("small", small_recipe, small_pack, run.path)
     assert {file.name: file.read_bytes() for file in run.path.iterdir() if file.is_file()} == before
+    # Neither is one written where the other process has none yet.
+    (run.path / "checkpoint.pt").unlink()
+    with run.alone(), pytest.raises(UserError, match="run: another process trains there; wait for it"):
+        train("small", small_recipe, small_pack, run.path)
+    assert not (run.path / "checkpoint.pt").exists()
     assert train("small", small_recipe, small_pack, run.path).finished
 
 
@@ -324,6 +357,104 @@ def test_a_passing_illness_is_survived_with_half_the_rate(
     with np.load(run.path / "failures" / "step-0000006.npz") as dump:
         assert str(dump["term"]) == "l1"
         np.testing.assert_array_equal(dump["hr"], Batches(small_pack, seed=1, batch=4, patch=6)(5)[1])
+
+
+def test_a_full_disk_in_a_rollback_is_one_line(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, ill_once: list[bool]
+) -> None:
+    recipe = replace(small_recipe, batch=200)  # whose dump is larger than a checkpoint
+    options = Options(log_every=2, save_every=4)
+    as_it_was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, as_it_was[1]))
+    try:
+        with pytest.raises(UserError, match=r"run: cannot be written to \(File too large.*make room"):
+            train("small", recipe, small_pack, tmp_path / "run", options=options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, as_it_was)
+    assert ill_once[-1], "it ends in the rollback"
+    assert not list((tmp_path / "run" / "failures").iterdir())
+    assert train("small", recipe, small_pack, tmp_path / "run", options=options).finished
+
+
+def test_slow_steps_are_saved_sooner(
+    small_pack: Pack,
+    small_recipe: PixelRecipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ill_once: list[bool],
+) -> None:
+    monkeypatch.setattr(course, "SAVE_WITHIN", -1.0)
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(log_every=2))
+    assert run.finished
+    assert len(ill_once) == 14, "it goes back to step 4, where a line of the log is"
+
+
+def test_what_was_best_on_a_way_that_was_given_up_is_gone(
+    small_pack: Pack,
+    small_recipe: PixelRecipe,
+    tmp_path: Path,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ill_once: list[bool],
+) -> None:
+    seen: list[tuple[dict[str, Any] | None, bool]] = []
+    forget = Run.forget_validations
+
+    def forgetting(self: Run, step: int) -> None:
+        forget(self, step)
+        record = json.loads((self.path / "run.json").read_text())
+        seen.append((record["validation"], (self.path / "best-psnr.safetensors").exists()))
+
+    monkeypatch.setattr(Run, "forget_validations", forgetting)
+    options = Options(log_every=6, save_every=12, validation=photos, validate_every=5)
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=options)
+    assert seen == [({"set": "photos", "psnr_y": None, "step": None, "best": {}}, False)]
+    assert run.validation is not None
+    assert run.validation["step"] == 12
+    assert (run.path / "best-psnr.safetensors").exists()
+
+
+def test_what_was_measured_before_the_checkpoint_stays(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
+) -> None:
+    run = train("small", small_recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
+    run.note_validation("photos", 3, 25.0, 0.5)
+    run.best("psnr").touch()
+    run.note_validation("photos", 7, 24.0, 0.4)
+    run.best("perceptual").touch()
+    run.forget_validations(7)
+    assert run.validation is not None
+    assert (run.validation["psnr_y"], run.validation["step"]) == (24.0, 7)
+    run.forget_validations(5)
+    assert run.validation == {
+        "set": "photos",
+        "psnr_y": None,
+        "step": None,
+        "best": {"psnr": {"value": 25.0, "step": 3}},
+    }
+    assert run.best("psnr").exists()
+    assert not run.best("perceptual").exists()
+    run.forget_validations(2)
+    assert not run.best("psnr").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_names_that_are_no_text(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, photos: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    with pytest.raises(UserError, match="is no text, as the names of TensorBoard's folders must be; name another"):
+        train("small", small_recipe, small_pack, tmp_path / name)
+    assert not (tmp_path / name).exists()
+    pack = Pack(small_pack.path.rename(tmp_path / f"{name}.pack"))
+    command = f"superfine train --validation {photos.rename(tmp_path / name)}"
+    options = Options(validation=tmp_path / name, validate_every=6)
+    paused = replace(options, minutes=0.0)
+    train("small", small_recipe, pack, tmp_path / "run", command=command, options=paused)
+    run = train("small", small_recipe, pack, tmp_path / "run", command=command, options=options)
+    assert run.finished
+    assert run.description["command"] == command
+    assert run.description["data"]["name"] == name
+    assert run.validation is not None
+    assert run.validation["set"] == name
 
 
 def test_an_illness_just_before_a_validation_is_survived(

@@ -59,6 +59,7 @@ def test_another_discriminator_by_its_name() -> None:
         ({"discriminator": "unet", "discriminator.crop": "96"}, "there is no setting 'crop'; choose one of channels"),
         ({"discriminator": "srgan"}, "discriminator.crop: is 96, but crops have 128 HR pixels"),
         ({"discriminator_input": "both"}, "discriminator_input: 'both' is unknown; choose one of picture, residual"),
+        ({"discriminator.": "unet"}, "--set discriminator.: there is no setting ''; choose one of channels"),
         ({"network": "srresnet", "network.blocks": "4"}, "--set network: does not name one value"),
         ({"network.blocks": "4", "network.blocks.more": "4"}, "--set network.blocks: does not name one value"),
     ):
@@ -77,7 +78,7 @@ def test_another_discriminator_by_its_name() -> None:
         ("steps.more", "1", "does not name one value"),
         ("discriminator.crop", "64", "there is no setting 'discriminator'"),
         ("content.layers", "99", "layer '99'"),
-        ("pixel_weight", "0", "nothing is learnt"),
+        ("pixel_weight", "0", "pixel_weight, content.weight, consistency: all are 0, so nothing is learnt; give one"),
         ("betas", "0.9", "are not two numbers"),
         ("loss", "l3", "loss: 'l3' is unknown"),
         ("precision", "fp8", "precision: 'fp8' is unknown"),
@@ -100,6 +101,54 @@ def test_another_discriminator_by_its_name() -> None:
 def test_unknown_settings_and_values_are_refused(key: str, value: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         override(recipe("compact-fidelity"), {key: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"schedule.milestones": "0.5"},
+            "schedule.milestones: has no effect, as schedule.kind is cosine; leave it out",
+        ),
+        ({"schedule.factor": "0.5"}, "schedule.factor: has no effect, as schedule.kind is cosine"),
+        ({"psnr_epsilon": "1e-5"}, "psnr_epsilon: has no effect, as loss is l1"),
+        ({"psnr_epsilon": "1e-5", "loss": "mse"}, "psnr_epsilon: has no effect, as loss is mse"),
+        ({"content.layers": "22"}, "content.layers: has no effect, as content.weight is 0"),
+        ({"loss": "mse", "pixel_weight": "0", "consistency": "1"}, "loss: has no effect, as pixel_weight is 0"),
+    ],
+)
+def test_settings_without_effect_are_refused(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=f"^--set {message}"):
+        override(recipe("compact-fidelity"), settings)
+
+
+def test_settings_that_another_one_gives_effect_are_taken() -> None:
+    made = override(
+        recipe("compact-fidelity"),
+        {
+            "schedule.factor": "0.1",
+            "schedule.kind": "step",
+            "psnr_epsilon": "1e-5",
+            "loss": "psnr",
+            "content.layers": "22",
+            "content.weight": "1",
+        },
+    )
+    assert (made.schedule.factor, made.psnr_epsilon, made.content.layers) == (0.1, 1e-5, ("22",))
+    # What the recipe itself brings need not be taken back.
+    cosine = override(recipe("rrdb-psnr"), {"schedule.kind": "cosine"}).schedule
+    assert (cosine.kind, cosine.milestones) == ("cosine", (0.2, 0.4, 0.6, 0.8))
+    assert override(recipe("esrgan"), {"content.weight": "0"}).content.distance == "l1"
+
+
+def test_something_is_learnt_from() -> None:
+    base = recipe("compact-texture")
+    assert override(base, {"pixel_weight": "0"}).pixel_weight == 0
+    assert override(base, {"pixel_weight": "0", "consistency": "0"}).pixel_weight == 0
+    with pytest.raises(
+        UserError, match=r"weight, content\.weight, consistency, adversarial_weight: all are 0, so nothing"
+    ):
+        override(base, {"pixel_weight": "0", "consistency": "0", "adversarial_weight": "0"})
 
 
 def test_consistency_needs_room_for_the_edges_it_leaves_out() -> None:

@@ -70,7 +70,7 @@ def pages(
     count
         How many.
     side
-        Their width and height in pixels.
+        Their width and height in pixels, 4096 at most.
     seed
         Decides what is on them.
     fonts

@@ -7,7 +7,7 @@ libvips. Its words are letters in the proportions of English; they mean nothing.
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pyvips
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.images import Picture, write
+
+LARGEST = 4096
+"""Side of the largest pages: drawing one takes half a minute, and for twice the side eight times as long."""
 
 FONTS = ("sans-serif", "serif", "monospace")
 _LETTERS = "eeeeeeeeeeeetttttttttaaaaaaaaooooooooiiiiiiinnnnnnnsssssshhhhhhrrrrrrddddllllcccuuummmwwffggyyppbbvkjxqz"
@@ -40,10 +43,17 @@ def pages(
     Raises
     ------
     UserError
-        The folder cannot be written, the count or the side is too small, or the machine has no fonts.
+        The folder cannot be written, the count or the side is too small, the side too large, a font's name is no text, or the
+        machine has no fonts.
     """
     if count < 1 or side < 64:
         raise UserError(f"{count} pages of {side} pixels: cannot be made; give at least 1, and at least 64 pixels")
+    if side > LARGEST:
+        raise UserError(f"--side {side}: is too large to be drawn in good time; give {LARGEST} or less, and more pages")
+    families = tuple(fonts)
+    for family in families:
+        if not family.isprintable():
+            raise UserError(f"--fonts {family}: is no name of a font; fc-list lists those of this machine")
     if not fonts_are_there():
         raise UserError(
             f"{out}: cannot be made, as this machine has no fonts; install some, such as DejaVu or Liberation"
@@ -52,7 +62,6 @@ def pages(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out}: cannot be made ({error.strerror}); choose another folder") from error
-    families = tuple(fonts)
     for i in range(count):
         write(Picture(render(page(seed, i, side=side, fonts=families))), out / f"page-{seed}-{i:04d}.png")
         progress(i + 1, count)
@@ -118,7 +127,7 @@ def _line(chance: Random, length: int) -> str:
 
 def _text(x: float, y: float, size: float, font: str, fill: str, text: str, more: str = "") -> str:
     return (
-        f'<text x="{x:.2f}" y="{y:.2f}" font-family="{escape(font)}" font-size="{size:.2f}" fill="{fill}"{more}>'
+        f'<text x="{x:.2f}" y="{y:.2f}" font-family={quoteattr(font)} font-size="{size:.2f}" fill="{fill}"{more}>'
         f"{escape(text)}</text>"
     )
 

@@ -50,7 +50,7 @@ def teach(
     ------
     UserError
         ``pack`` holds a teacher's results itself, or must be made again; ``only`` fits nothing; results of another size;
-        ``out`` holds photographs or something else, or cannot be written.
+        ``out`` holds photographs, what another teacher made or something else, or cannot be written.
     """
     if pack.teacher is not None:
         raise UserError(f"{pack.path}: holds what a teacher made; give the pack of the photographs")
@@ -79,7 +79,11 @@ def teach(
     with folder_for(Path(out)) as old:
         if old is not None and old.teacher is None:
             raise UserError(f"{out}: holds photographs; name a new folder with -o")
-        if old is not None and old.teacher == teacher:
+        if old is not None and old.teacher != teacher:
+            raise UserError(
+                f"{out}: holds what another teacher made, or of other pictures; delete it, or name a new folder with -o"
+            )
+        if old is not None:
             progress(len(jobs), len(jobs))
             return old
         return build(jobs, Path(out), pack.scale, convert, teacher=teacher, progress=progress)

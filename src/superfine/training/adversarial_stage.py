@@ -60,11 +60,13 @@ def train(
         judge = torch.compile(discriminator) if compiled else discriminator
         optimiser = optimiser_of(recipe, network, last_layer_rate=recipe.last_layer_rate)
         judges_optimiser = optimiser_of(recipe, discriminator)
+        penalty = torch.zeros((), device=world.device)  # the latest, which is logged until there is another one
         parts: dict[str, checkpoint.Part] = {
             "network": network,
             "optimiser": optimiser,
             "discriminator": discriminator,
             "discriminator_optimiser": judges_optimiser,
+            "penalty": {"latest": penalty},
         }
         loss_terms = objective(recipe, setup.features)
         adversarial = ADVERSARIAL_LOSSES[recipe.adversarial]
@@ -87,8 +89,6 @@ def train(
             with torch.autocast(world.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                 made: Tensor = averaged(x)
             return made.float()
-
-        penalty = torch.zeros((), device=world.device)
 
         with Course(setup, recipe, options, world, stop, parts) as course:
             for x, target in course.pairs():
@@ -123,8 +123,9 @@ def train(
                     if recipe.r1 and course.step % PENALISED_EVERY == 0:
                         # Not compiled: that has no gradient of a gradient.
                         photographs = target.detach().requires_grad_()
-                        penalty = gradient_penalty(discriminator(seen(photographs, scale)), photographs)
-                        (PENALISED_EVERY * recipe.r1 * penalty).backward()  # type: ignore[no-untyped-call]
+                        found = gradient_penalty(discriminator(seen(photographs, scale)), photographs)
+                        (PENALISED_EVERY * recipe.r1 * found).backward()  # type: ignore[no-untyped-call]
+                        penalty.copy_(world.mean(found.detach()))
                     world.average_gradients(discriminator.parameters())
                     judges_norm = gradient_norm(discriminator)
                     judges_optimiser.step()
@@ -139,7 +140,7 @@ def train(
                     "absolute_error": l1(result, target),
                 }
                 if recipe.r1:
-                    health["gradient_penalty"] = penalty.detach()
+                    health["gradient_penalty"] = penalty
                 course.updated(terms | health, rate)
         return course.end()
 

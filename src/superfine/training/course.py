@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from superfine.errors import UserError
 from superfine.files import whole_file
 from superfine.training import average as averaging
 from superfine.training import checkpoint
-from superfine.training.distributed import AGREE_EVERY, World
+from superfine.training.distributed import World
 from superfine.training.health import ROLLBACKS, Illness, collapsed, not_finite
 from superfine.training.history import History, means
 from superfine.training.interrupt import Stop
@@ -35,6 +36,9 @@ from superfine.training.start import WEIGHTS, seen_before
 from superfine.training.supply import Pair
 from superfine.training.tensors import to_bytes
 from superfine.training.validation import write_panel
+
+SAVE_WITHIN = 300.0
+"""Seconds after which the end of a log's window brings a checkpoint, where steps are so slow that the next one is far."""
 
 
 class Course:
@@ -53,22 +57,26 @@ class Course:
         stop: Stop,
         parts: Mapping[str, checkpoint.Part],
     ) -> None:
-        """Restore the networks and optimisers in ``parts``, and the rest of the state, from the run's checkpoint."""
+        """``parts`` are the networks and optimisers, which are restored from the run's checkpoint on entry."""
         self.setup, self.recipe, self.options, self.world, self.stop = setup, recipe, options, world, stop
         self._best_error = torch.full((1,), math.inf)
         self._parts = {**parts, "average": setup.average, "health": {"best_error": self._best_error}}
-        self.step, self.rollbacks = checkpoint.load(setup.run.path, self._parts)
-        if not self.step:
-            self._save()  # something to go back to
+        self.step = self.rollbacks = 0
         self._history = History()
         self._stopping = self._rewound = False
-        self._monitor = Monitor(setup.run.path, self.step, recipe.steps, active=world.is_main)
 
     def __enter__(self) -> Course:
         with ExitStack() as opened:
             with self._writing():
                 if self.world.is_main:
                     opened.enter_context(self.setup.run.alone())
+            path = self.setup.run.path
+            self.step, self.rollbacks = checkpoint.load(path, self._parts)
+            self._saved = time.monotonic()
+            if not self.step:
+                self._save()  # something to go back to
+            self._monitor = Monitor(path, self.step, self.recipe.steps, active=self.world.is_main)
+            with self._writing():
                 opened.enter_context(self._monitor)
             if not self.step and seen_before(self.setup.run.description):
                 self._monitor.say(
@@ -112,13 +120,15 @@ class Course:
         self._history.add(values)
 
         last = self.step == self.recipe.steps
-        if self.world.size == 1 or self.step % AGREE_EVERY == 0:
+        if self.step % self.world.agree_every == 0:
             self._stopping = self.world.any(self.stop.asked is not None or self._time_is_up())
+        logging = self.step % self.options.log_every == 0
         saving = self.step % self.options.save_every == 0 or last or self._stopping
+        saving = saving or (logging and self.world.any(time.monotonic() - self._saved > SAVE_WITHIN))
         validating = self.options.validation is not None and (self.step % self.options.validate_every == 0 or last)
         # A loss is that of before its update, so the last one says nothing of the weights at hand.
         ruined = (saving or validating) and self.world.any(not averaging.is_finite(self.setup.average))
-        if ruined or saving or self.step % self.options.log_every == 0:
+        if ruined or saving or logging:
             window = self._history.take(self.world)
             length = len(next(iter(window.values())))
             # A pause cuts a window short, and the mean of a few updates says little.
@@ -136,6 +146,8 @@ class Course:
                 self._best_error.clamp_(max=values_of_window.get("absolute_error", math.inf))
             with self._writing():
                 self._monitor.record(self.step, values_of_window | {"rate": rate}, patches=self.recipe.batch)
+        else:
+            self._monitor.going(self.step)
         if self.setup.validation and validating:
             with self._writing(), self._monitor.apart():
                 self._validate()
@@ -164,6 +176,7 @@ class Course:
         return self.options.minutes is not None and self._monitor.minutes > self.options.minutes
 
     def _save(self) -> None:
+        self._saved = time.monotonic()
         if self.world.is_main:
             with self._writing():
                 checkpoint.save(self.setup.run.path, self.step, self._parts, rollbacks=self.rollbacks)
@@ -192,7 +205,7 @@ class Course:
         self._monitor.record_validation(self.step, values, measured.panel)
         write_panel(measured.panel, run.path / "panels" / f"step-{self.step:07d}.png")
         for kind in run.note_validation(validation.name, self.step, measured.psnr_y, measured.perceptual):
-            self._write_weights(run.path / f"best-{kind}.safetensors")
+            self._write_weights(run.best(kind))
 
     def _write_weights(self, file: Path) -> None:
         """Write the averaged weights, float32, whole or not at all."""
@@ -209,9 +222,10 @@ class Course:
         dump = path / "failures" / f"step-{at + 1:07d}.npz"
         if self.world.is_main:
             lr, hr = (to_bytes(pictures) for pictures in self.setup.supply.whole(at))
-            dump.parent.mkdir(exist_ok=True)
-            with whole_file(dump) as part, part.open("wb") as file:
-                np.savez(file, lr=lr, hr=hr, term=np.array(illness.term))
+            with self._writing():
+                dump.parent.mkdir(exist_ok=True)
+                with whole_file(dump) as part, part.open("wb") as file:
+                    np.savez(file, lr=lr, hr=hr, term=np.array(illness.term))
         if self.rollbacks >= ROLLBACKS:
             raise UserError(
                 f"{path}: {illness.cause} at step {at + 1}, after {ROLLBACKS} times of going back and halving the rate; "

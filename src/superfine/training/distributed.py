@@ -19,9 +19,6 @@ from torch import Tensor, nn
 
 from superfine.errors import UserError
 
-AGREE_EVERY = 20
-"""Steps after which several processes ask each other whether to stop: each time they wait for one another."""
-
 
 @dataclass(frozen=True)
 class World:
@@ -35,6 +32,15 @@ class World:
     def is_main(self) -> bool:
         """Whether this process writes files and talks."""
         return self.rank == 0
+
+    @property
+    def agree_every(self) -> int:
+        """Steps after which the processes ask each other whether to stop.
+
+        Soon, as torchrun kills what has not ended half a minute after it was told to. On GPUs seldom, as each time they are
+        waited for.
+        """
+        return 20 if self.size > 1 and self.device.type == "cuda" else 1
 
     def part(self, batch: int) -> slice:
         """This process's crops of a batch.

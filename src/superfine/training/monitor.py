@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from superfine.files import whole_file
 
 LOG = "log.jsonl"
 LINE_EVERY = 30.0
-"""Seconds between progress lines where there is no terminal to rewrite one on."""
+"""Seconds between progress lines where there is no terminal to rewrite one on, or nothing new to log."""
 
 
 class Monitor:
@@ -30,7 +30,7 @@ class Monitor:
 
     def __init__(self, run: Path, step: int, steps: int, *, active: bool = True) -> None:
         self.run, self.first, self.steps, self.active = run, step, steps, active
-        self._attempt = self._begun = self._window_begun = time.monotonic()
+        self._attempt = self._begun = self._window_begun = self._told = time.monotonic()
         self._window_step = step
         self._waited = 0.0
         self._shown = 0.0
@@ -53,7 +53,7 @@ class Monitor:
             self._log.close()
             self._board.close()
             if sys.stderr.isatty():
-                print(file=sys.stderr)
+                _print("\n")
 
     def _lines(self) -> list[str]:
         """The lines of the log."""
@@ -94,6 +94,11 @@ class Monitor:
         self._show(step, f"{facts}  waiting for data {share:.1%}")
         self._window_begun, self._window_step, self._waited = now, step, 0.0
 
+    def going(self, step: int) -> None:
+        """``step`` updates are done: a line where there was none for long, as steps may take seconds."""
+        if self.active and time.monotonic() - self._told >= LINE_EVERY:
+            self._tell(step)
+
     def record_validation(self, step: int, values: dict[str, float], panel: NDArray[np.float32]) -> None:
         """Log measurements on the validation pictures and show the panel, H×W×3."""
         self._write(step, values)
@@ -106,6 +111,7 @@ class Monitor:
         self.say(f"{cause}; going back to step {step} with half the rate")
         self.first = self._window_step = step
         self._begun = self._window_begun = time.monotonic()
+        self._waited = 0.0
         if self.active:
             self._log.close()
             self._board.close()
@@ -118,25 +124,35 @@ class Monitor:
             self._log.write(json.dumps({"step": step, **finite}) + "\n")
             self._log.flush()
             for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+                # In it is the name of a folder, which is not always text.
+                self._board.add_scalar(name.encode(errors="backslashreplace").decode(), value, step)
 
     def _show(self, step: int, facts: str) -> None:
-        """Tell a person how far the run is: rewritten in place on a terminal, a line each half minute elsewhere."""
+        """Tell a person what was logged: all of it on a terminal, each half minute elsewhere."""
         now = time.monotonic()
-        terminal = sys.stderr.isatty()
-        if not self.active or (not terminal and now - self._shown < LINE_EVERY and step < self.steps):
-            return
-        self._shown = now
+        if self.active and (sys.stderr.isatty() or now - self._shown >= LINE_EVERY or step == self.steps):
+            self._shown = now
+            self._tell(step, facts)
+
+    def _tell(self, step: int, facts: str = "") -> None:
+        """Tell a person how far the run is: rewritten in place on a terminal, a line elsewhere."""
+        self._told = now = time.monotonic()
         rate = (step - self.first) / max(now - self._begun, 1e-9)
         left = int((self.steps - step) / rate) if rate else 0
         clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
-        line = f"step {step}/{self.steps}  {facts}  {rate:.2f} steps/s  {clock} left"
-        print(f"\r\x1b[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
+        line = "  ".join(filter(None, (f"step {step}/{self.steps}", facts, f"{rate:.2f} steps/s", f"{clock} left")))
+        _print(f"\r\x1b[K{line}" if sys.stderr.isatty() else f"{line}\n")
 
     def say(self, line: str) -> None:
         """A line for a person, which stays above the progress."""
         if self.active:
-            print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+            _print(f"\r\x1b[K{line}\n" if sys.stderr.isatty() else f"{line}\n")
+
+
+def _print(text: str) -> None:
+    """Write to standard error, where there is somebody: a terminal that was closed is no reason to lose a step."""
+    with suppress(OSError):
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def _step_of(line: str) -> int | None:

@@ -11,7 +11,15 @@ from typing import Any, get_args
 
 from superfine.data.degrade import DEGRADATIONS
 from superfine.errors import UserError
-from superfine.losses import ADVERSARIAL_LOSSES, CHECKERBOARD_WINDOW, DISTANCES, PIXEL_LOSSES, REDUCTIONS, SRGAN_RESCALE
+from superfine.losses import (
+    ADVERSARIAL_LOSSES,
+    CHECKERBOARD_WINDOW,
+    DISTANCES,
+    PIXEL_LOSSES,
+    PSNR_LOSSES,
+    REDUCTIONS,
+    SRGAN_RESCALE,
+)
 from superfine.networks import DISCRIMINATORS, name_of
 from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import (
@@ -156,8 +164,17 @@ class PixelRecipe:
             raise UserError(f"betas: {self.betas} are not two numbers; give for instance 0.9,0.999")
         if not all(0.0 <= beta < 1.0 for beta in self.betas):
             raise UserError(f"betas: {self.betas} are outside [0, 1); give for instance 0.9,0.999")
-        if not self.pixel_weight and not self.content.weight:
-            raise UserError("pixel_weight, content.weight: both are 0, so nothing is learnt; give one of them")
+        weights = self._weights()
+        if not any(weights.values()):
+            raise UserError(f"{', '.join(weights)}: all are 0, so nothing is learnt; give one of them")
+
+    def _weights(self) -> dict[str, float]:
+        """The weights of what can be learnt from."""
+        return {
+            "pixel_weight": self.pixel_weight,
+            "content.weight": self.content.weight,
+            "consistency": self.consistency,
+        }
 
     @property
     def architecture(self) -> str:
@@ -208,6 +225,9 @@ class AdversarialRecipe(PixelRecipe):
                 f"patch: {self.patch} makes crops of {side} HR pixels, which the discriminator cannot halve often enough; "
                 f"give a patch whose crops have a multiple of {multiple}"
             )
+
+    def _weights(self) -> dict[str, float]:
+        return super()._weights() | {"adversarial_weight": self.adversarial_weight}
 
 
 _SRRESNET = SRResNetConfig()
@@ -323,8 +343,8 @@ def recipe(name: str) -> PixelRecipe:
     return RECIPES[name]
 
 
-_KIND = ""
-"""In a tree of settings, the name of what another one is to take the place of."""
+_KIND = "="
+"""In a tree of settings, the name of what another one is to take the place of; no setting's name can hold it."""
 
 
 def override(base: Any, settings: dict[str, str]) -> Any:
@@ -336,7 +356,7 @@ def override(base: Any, settings: dict[str, str]) -> Any:
     Raises
     ------
     UserError
-        Unknown setting, a value of the wrong type, or values that do not go together.
+        Unknown setting, a value of the wrong type, values that do not go together, or one without effect.
     """
     tree: dict[str, Any] = {}
     for key, text in settings.items():
@@ -350,7 +370,24 @@ def override(base: Any, settings: dict[str, str]) -> Any:
             node[name][_KIND] = text
         else:
             node[name] = text
-    return _replaced(base, tree, "")
+    made = _replaced(base, tree, "")
+    for key in settings:
+        if reason := _without_effect(made, key):
+            raise UserError(f"--set {key}: has no effect, as {reason}; leave it out, or change that too")
+    return made
+
+
+def _without_effect(recipe: PixelRecipe, key: str) -> str | None:
+    """Why the setting ``key`` does nothing in ``recipe``, None where it does something."""
+    if key in ("schedule.milestones", "schedule.factor") and recipe.schedule.kind == "cosine":
+        return "schedule.kind is cosine"
+    if key.startswith("content.") and not recipe.content.weight and key != "content.weight":
+        return "content.weight is 0"
+    if key in ("loss", "psnr_epsilon") and not recipe.pixel_weight:
+        return "pixel_weight is 0"
+    if key == "psnr_epsilon" and recipe.loss not in PSNR_LOSSES:
+        return f"loss is {recipe.loss}"
+    return None
 
 
 def _replaced(value: Any, tree: dict[str, Any], prefix: str) -> Any:

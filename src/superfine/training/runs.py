@@ -57,10 +57,14 @@ class Run:
         Raises
         ------
         UserError
-            A run with other settings or other data is there, or one whose weights are gone; the folder holds other things, or
-            cannot be written.
+            A run with other settings or other data is there, or one whose weights are gone; the folder holds other things,
+            has a name that is no text, or cannot be written.
         """
         path = Path(path)
+        if str(path).encode(errors="ignore").decode() != str(path):
+            raise UserError(
+                f"{path}: is no text, as the names of TensorBoard's folders must be; name another folder with -o"
+            )
         file = path / FILE
         # Through JSON and back, so that tuples compare equal to the lists that are read.
         description = json.loads(json.dumps(description)) | {"finished": False, "validation": None}
@@ -130,6 +134,10 @@ class Run:
                 stale.unlink(missing_ok=True)
             yield
 
+    def best(self, kind: str) -> Path:
+        """The file of the weights that were the best so far on the validation folder, by "psnr" or "perceptual"."""
+        return self.path / f"best-{kind}.safetensors"
+
     def note_validation(self, name: str, step: int, psnr_y: float, perceptual: float | None) -> list[str]:
         """Note a measurement on the set ``name``; returns which of "psnr" and "perceptual" are the best so far on it."""
         before = self.validation or {}
@@ -148,9 +156,17 @@ class Run:
         return found
 
     def forget_validations(self, step: int) -> None:
-        """Drop what was best behind ``step``, to which the run went back: it will pass there with other weights."""
+        """Drop what was measured behind ``step``, to which the run went back, and the weights that were the best there.
+
+        It will pass there with other ones.
+        """
         if found := self.validation:
-            found["best"] = {kind: best for kind, best in found.get("best", {}).items() if best["step"] <= step}
+            best = found.get("best", {})
+            for kind in [kind for kind in best if best[kind]["step"] > step]:
+                self.best(kind).unlink(missing_ok=True)
+                del best[kind]
+            if (found["step"] or 0) > step:
+                found |= {"psnr_y": None, "step": None}
             self._write()
 
     def finish(self) -> None:
@@ -160,7 +176,7 @@ class Run:
 
     def _write(self) -> None:
         with whole_file(self.path / FILE) as part:
-            part.write_text(json.dumps(self.description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            part.write_text(json.dumps(self.description, indent=1) + "\n", encoding="utf-8")
 
 
 def _completed(found: Any, wanted: Any, defaults: Any) -> Any:
