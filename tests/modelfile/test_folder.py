@@ -70,6 +70,16 @@ def test_the_card_on_the_disk_keeps_its_order(both: ModelFolder) -> None:
     assert text == Card.from_json(text, both.path).to_json()
 
 
+def test_a_command_that_is_no_text(tmp_path: Path) -> None:
+    odd = replace(
+        card("fidelity"), variants={"fidelity": Variant("fidelity.safetensors", "é 猫", {"command": "x caf\udce9"})}
+    )
+    written = write_model(tmp_path / "odd", odd, GRAPH, {"fidelity": tensors(1)})
+    assert open_model(tmp_path / "odd").card == written.card
+    assert written.card.variants == odd.variants
+    assert "é 猫" in (tmp_path / "odd" / "model.json").read_text(encoding="utf-8")
+
+
 def test_what_a_card_need_not_hold_is_there_only_where_it_says_something(both: ModelFolder, tmp_path: Path) -> None:
     """So that cards of before stay valid, and cards that need neither can be read by the version before."""
     text = (both.path / "model.json").read_text(encoding="utf-8")

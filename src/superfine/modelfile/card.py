@@ -96,7 +96,9 @@ class Card:
             A number that is not finite, which JSON cannot hold.
         """
         data = {key: value for key, value in asdict(self).items() if key not in _OPTIONAL or value != _OPTIONAL[key][1]}
-        return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        # A command may name a file whose name is no text; its bytes are surrogates, which no encoding has.
+        return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
     @classmethod
     def from_json(cls, text: str, file: Path) -> "Card":
