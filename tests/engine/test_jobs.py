@@ -67,7 +67,7 @@ def test_named_files_given_again_beside_their_results(tmp_path: Path) -> None:
     jobs = plan_jobs(given, None, scale=4, say=said.append)
     assert [job.source.name for job in jobs] == ["a.jpg", "b.jpg", "c.jpg", "c@2x.jpg", "only@4x.jpg"]
     assert not any(job.problem for job in jobs)
-    assert said == [f"{tmp_path / 'a@4x.jpg'}: is an earlier result, and is left out, like 1 others"]
+    assert said == [f"what seem to be earlier results (2), such as {tmp_path / 'a@4x.jpg'}, are left out"]
     assert len(plan_jobs(given, tmp_path / "out", scale=4)) == len(given)
     assert len(plan_jobs([tmp_path / "a@4x.jpg"], None, scale=4)) == 1
 

@@ -73,10 +73,7 @@ def plan_jobs(
     named = {top.parent / top.stem for top in inputs if is_picture(top)}
     earlier = {top for top in inputs if output is None and (photo := _enlarged(top, scale)) and photo in named}
     if earlier:
-        say(
-            f"{min(earlier)}: is an earlier result, and is left out"
-            + f", like {len(earlier) - 1} others" * (len(earlier) > 1)
-        )
+        say(f"what seem to be earlier results ({len(earlier)}), such as {min(earlier)}, are left out")
     for top in inputs:
         if top in earlier:
             continue
