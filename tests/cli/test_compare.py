@@ -63,7 +63,6 @@ def test_the_output_and_the_models_are_chosen(photo: Path, capsys: pytest.Captur
             ["photo.png", "-o", "photo.png", "--overwrite"],
             r"photo\.png: would replace the photograph itself; give another -o",
         ),
-        (["photo.png", "-o", "Photo.PNG"], r"Photo\.PNG: would replace the photograph itself; give another -o"),
         (["photo.png", "-o", f"{'n' * 300}/sheet.png"], r"n+: is not a folder; make it first, or give another -o"),
         (["photo.png", "-o", "sheet.bmp"], r"sheet\.bmp: cannot write the format '\.bmp'; .*"),
         (["photo.png", "-o", "nowhere/sheet.png"], r"nowhere: is not a folder; make it first, or give another -o"),
@@ -75,6 +74,14 @@ def test_what_is_refused(photo: Path, capsys: pytest.CaptureFixture[str], argume
     assert main(["compare", *arguments, "--device", "cpu"]) == 1
     assert re.fullmatch(rf"superfine: {pattern}\n", capsys.readouterr().err)
     assert {path.name for path in photo.parent.iterdir()} == {"photo.png", "text.png"}
+
+
+def test_another_case_is_the_photograph_itself_on_a_disk_without_case(
+    photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("superfine.files._is_caseless", lambda folder: True)
+    assert main(["compare", "photo.png", "-o", "Photo.PNG", "--device", "cpu"]) == 1
+    assert capsys.readouterr().err == "superfine: Photo.PNG: would replace the photograph itself; give another -o\n"
 
 
 def test_it_needs_neither_torch_nor_matplotlib(photo: Path) -> None:
