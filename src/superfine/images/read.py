@@ -135,7 +135,7 @@ def _opened(path: Path) -> Iterator[_Opened]:
             notes = _notes(header, header.frames if frames == 1 else frames)
             if header.code_points and not _field(image, "icc-profile-data"):
                 image = _with_profile(image, header.code_points, path)
-            colours = {CMYK: 4}.get(tags.get(PHOTOMETRIC, 0), 1 if image.bands < 3 else 3)
+            colours = 4 if tags.get(PHOTOMETRIC) == CMYK else 1 if image.bands < 3 else 3
             if tags.get(EXTRA_SAMPLES) == UNSPECIFIED and image.bands > colours:
                 notes.append("a channel that is no opacity, of a meaning that the file does not tell, is left out")
                 image = image.extract_band(0, n=colours)
