@@ -31,7 +31,8 @@ from superfine.networks import build, build_discriminator, name_of
 from superfine.networks.discriminators import INPUTS
 from superfine.training.adversarial_stage import PENALISED_EVERY, train
 from superfine.training.objective import features_of, objective
-from superfine.training.recipes import AdversarialRecipe, override, recipe
+from superfine.training.recipes import AdversarialRecipe, recipe
+from superfine.training.settings import override
 
 WARMING_UP = 2
 

@@ -59,7 +59,8 @@ def photos(tmp_path: Path, write_noise: Callable[..., None]) -> Path:
 def trained_by() -> Callable[[Sequence[str]], tuple[PixelRecipe, int]]:
     """The recipe that the words of a ``train`` command train by, and its seed."""
     from superfine.cli.main import app
-    from superfine.training.recipes import override, recipe
+    from superfine.training.recipes import recipe
+    from superfine.training.settings import override
 
     def read(words: Sequence[str]) -> tuple[PixelRecipe, int]:
         given = app.parse_args(words, exit_on_error=False, print_error=False)[1].arguments

@@ -18,8 +18,9 @@ from superfine.images import read
 from superfine.networks import Network
 from superfine.networks.features import BACKBONES
 from superfine.training import adversarial_stage, pixel_stage
-from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe, override
+from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe
 from superfine.training.runs import Run
+from superfine.training.settings import override
 from superfine.training.setup import Options
 
 NETWORKS = {

@@ -17,8 +17,9 @@ from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import UNetDiscriminatorConfig
 from superfine.training import adversarial_stage, pixel_stage
 from superfine.training.distributed import World
-from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe, override
+from superfine.training.recipes import RECIPES, AdversarialRecipe, PixelRecipe
 from superfine.training.resident import Resident, fits
+from superfine.training.settings import override
 from superfine.training.setup import Options
 from superfine.training.supply import Supply
 from superfine.training.tensors import to_bytes, to_device

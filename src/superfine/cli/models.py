@@ -267,7 +267,8 @@ def export(
         from superfine.checkpoints.export import export as to_file
 
         folder = open_model(zoo.find(model))
-        to_file(folder, out, format=format, dial=parse_dial(dial or folder.card.dial), half=half)
+        chosen = parse_dial(folder.card.dial if dial is None else dial)
+        to_file(folder, out, format=format, dial=chosen, half=half)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -93,8 +93,9 @@ def train(
     from superfine.data import Pack
     from superfine.files import is_folder
     from superfine.training import adversarial_stage, pixel_stage
-    from superfine.training.recipes import AdversarialRecipe, override
+    from superfine.training.recipes import AdversarialRecipe
     from superfine.training.recipes import recipe as find
+    from superfine.training.settings import override
     from superfine.training.setup import Options
 
     if validate_every < 1:

@@ -77,13 +77,13 @@ def teach(
             yield replace(pack.entries[i], sha256=hashlib.sha256(hr.data).hexdigest()), hr, lr
 
     with folder_for(Path(out)) as old:
-        if old is not None and old.teacher is None:
-            raise UserError(f"{out}: holds photographs; name a new folder with -o")
-        if old is not None and old.teacher != teacher:
-            raise UserError(
-                f"{out}: holds what another teacher made, or of other pictures; delete it, or name a new folder with -o"
-            )
         if old is not None:
+            if old.teacher is None:
+                raise UserError(f"{out}: holds photographs; name a new folder with -o")
+            if old.teacher != teacher:
+                raise UserError(
+                    f"{out}: holds what another teacher made, or of other pictures; delete it, or name a new folder with -o"
+                )
             progress(len(jobs), len(jobs))
             return old
         return build(jobs, Path(out), pack.scale, convert, teacher=teacher, progress=progress)

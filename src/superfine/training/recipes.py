@@ -1,13 +1,13 @@
 """The recipes: every setting of a training run, as frozen typed values.
 
-A recipe is a value in :data:`RECIPES`; :func:`override` makes another one from it. There is nothing else that a run depends
-on, besides the pack, the seed, the weights it starts from, the feature weights it is judged by, and a teacher's pack.
+A recipe is a value in :data:`RECIPES`; :func:`superfine.training.settings.override` makes another one from it. There is nothing
+else that a run depends on, besides the pack, the seed, the weights it starts from, the feature weights it is judged by, and a
+teacher's pack.
 """
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from types import NoneType
-from typing import Any, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from superfine.data.degrade import DEGRADATIONS
 from superfine.errors import UserError
@@ -16,11 +16,10 @@ from superfine.losses import (
     CHECKERBOARD_WINDOW,
     DISTANCES,
     PIXEL_LOSSES,
-    PSNR_LOSSES,
     REDUCTIONS,
     SRGAN_RESCALE,
 )
-from superfine.networks import DISCRIMINATORS, name_of
+from superfine.networks import name_of
 from superfine.networks.compact import CompactConfig
 from superfine.networks.discriminators import (
     INPUTS,
@@ -50,7 +49,8 @@ def _at_least(settings: Any, least: float, *names: str, prefix: str = "") -> Non
             raise UserError(f"{prefix}{name}: is {value}; give {least:g} or more")
 
 
-def _one_of(name: str, value: str, known: Any) -> None:
+def one_of(name: str, value: str, known: Any) -> None:
+    """Raise a UserError that names the setting, unless its value is one of the ``known``."""
     if value not in known:
         raise UserError(f"{name}: {value!r} is unknown; choose one of {', '.join(known)}")
 
@@ -71,7 +71,7 @@ class Schedule:
     factor: float = 0.5
 
     def __post_init__(self) -> None:
-        _one_of("schedule.kind", self.kind, ("cosine", "step"))
+        one_of("schedule.kind", self.kind, ("cosine", "step"))
         _at_least(self, 0, "rate", "warmup", "factor", prefix="schedule.")
         if not all(0.0 <= milestone <= 1.0 for milestone in self.milestones):
             raise UserError(
@@ -99,8 +99,8 @@ class Content:
         _at_least(self, 0, "weight", prefix="content.")
         if not 0.0 < self.rescale < math.inf:
             raise UserError(f"content.rescale: {self.rescale} is no factor of features; give a number above 0")
-        _one_of("content.distance", self.distance, DISTANCES)
-        _one_of("content.reduction", self.reduction, REDUCTIONS)
+        one_of("content.distance", self.distance, DISTANCES)
+        one_of("content.reduction", self.reduction, REDUCTIONS)
         for layer in self.layers:
             layer_name(self.backbone, layer)
 
@@ -144,10 +144,10 @@ class PixelRecipe:
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: {getattr(self, name)} is not positive; give 1 or more")
         _at_least(self, 0, "pixel_weight", "consistency", "checkerboard", "total_variation", "last_layer_rate")
-        _one_of("loss", self.loss, PIXEL_LOSSES)
-        _one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
-        _one_of("optimiser", self.optimiser, ("adam", "muon", "sgd"))
-        _one_of("precision", self.precision, ("bf16", "f32"))
+        one_of("loss", self.loss, PIXEL_LOSSES)
+        one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
+        one_of("optimiser", self.optimiser, ("adam", "muon", "sgd"))
+        one_of("precision", self.precision, ("bf16", "f32"))
         if self.consistency and self.patch < 5:
             raise UserError(f"patch: {self.patch}, but consistency leaves out two pixels at each edge; give 5 or more")
         if self.checkerboard and self.patch < CHECKERBOARD_WINDOW:
@@ -207,8 +207,8 @@ class AdversarialRecipe(PixelRecipe):
         if self.teacher_weight:
             raise UserError("teacher_weight: a discriminator is to see photographs; leave it 0")
         _at_least(self, 0, "adversarial_weight", "r1", "artefacts")
-        _one_of("adversarial", self.adversarial, ADVERSARIAL_LOSSES)
-        _one_of("discriminator_input", self.discriminator_input, INPUTS)
+        one_of("adversarial", self.adversarial, ADVERSARIAL_LOSSES)
+        one_of("discriminator_input", self.discriminator_input, INPUTS)
         if self.discriminator_updates < 1:
             raise UserError("discriminator_updates: must be 1 or more")
         if not 0.0 < self.discriminator_rate < math.inf:
@@ -341,94 +341,3 @@ def recipe(name: str) -> PixelRecipe:
     if name not in RECIPES:
         raise UserError(f"recipe {name!r}: unknown; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]
-
-
-_KIND = "="
-"""In a tree of settings, the name of what another one is to take the place of; no setting's name can hold it."""
-
-
-def override(base: Any, settings: dict[str, str]) -> Any:
-    """A copy of the recipe ``base`` with settings given as text, such as ``{"network.channels": "64", "steps": "1000"}``.
-
-    ``none`` stands for None in those that may be None. ``discriminator`` is another one by its name, with its defaults where
-    no others are given, such as ``discriminator.channels``.
-
-    Raises
-    ------
-    UserError
-        Unknown setting, a value of the wrong type, values that do not go together, or one without effect.
-    """
-    tree: dict[str, Any] = {}
-    for key, text in settings.items():
-        *parents, name = key.split(".")
-        node = tree
-        for parent in parents:
-            if not isinstance(node.setdefault(parent, {}), dict):
-                node[parent] = {_KIND: node[parent]}
-            node = node[parent]
-        if isinstance(node.get(name), dict):
-            node[name][_KIND] = text
-        else:
-            node[name] = text
-    made = _replaced(base, tree, "")
-    for key in settings:
-        if reason := _without_effect(made, key):
-            raise UserError(f"--set {key}: has no effect, as {reason}; leave it out, or change that too")
-    return made
-
-
-def _without_effect(recipe: PixelRecipe, key: str) -> str | None:
-    """Why the setting ``key`` does nothing in ``recipe``, None where it does something."""
-    if key in ("schedule.milestones", "schedule.factor") and recipe.schedule.kind == "cosine":
-        return "schedule.kind is cosine"
-    if key.startswith("content.") and not recipe.content.weight and key != "content.weight":
-        return "content.weight is 0"
-    if key in ("loss", "psnr_epsilon") and not recipe.pixel_weight:
-        return "pixel_weight is 0"
-    if key == "psnr_epsilon" and recipe.loss not in PSNR_LOSSES:
-        return f"loss is {recipe.loss}"
-    return None
-
-
-def _replaced(value: Any, tree: dict[str, Any], prefix: str) -> Any:
-    """All settings are replaced at once, so that values which belong together can change together."""
-    kinds = {entry.name: entry.type for entry in fields(value)}
-    changes = {}
-    for name, new in tree.items():
-        key = prefix + name
-        if name not in kinds:
-            raise UserError(f"--set {key}: there is no setting {name!r}; choose one of {', '.join(kinds)}")
-        current = getattr(value, name)
-        if key == "discriminator":
-            new = new if isinstance(new, dict) else {_KIND: new}
-            if _KIND in new:
-                kind = new.pop(_KIND)
-                _one_of(key, kind, DISCRIMINATORS)
-                current = DISCRIMINATORS[kind].config()
-        if is_dataclass(current) != isinstance(new, dict) or (isinstance(new, dict) and _KIND in new):
-            raise UserError(f"--set {key}: does not name one value; see superfine train --help")
-        if isinstance(new, dict):
-            changes[name] = _replaced(current, new, key + ".")
-        else:
-            changes[name] = _parsed(current, get_args(kinds[name]), key, new)
-    return replace(value, **changes)
-
-
-def _parsed(current: Any, choices: tuple[Any, ...], key: str, text: str) -> Any:
-    """``text`` as a value of the type of ``current``, or of that which it may have besides None."""
-    if NoneType in choices and text.strip().lower() == "none":
-        return None
-    kind = next(choice for choice in choices if choice is not NoneType) if current is None else type(current)
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if kind is tuple:
-            parts = [part.strip() for part in text.split(",") if part.strip()]
-            if all(isinstance(entry, str) for entry in current) and current:
-                return tuple(parts)
-            return tuple(float(part) for part in parts)
-        return kind(text)
-    except (KeyError, ValueError):
-        other = ", or none" if NoneType in choices else ""
-        example = f"a value like {current!r}" if current is not None else f"of the kind {kind.__name__}"
-        raise UserError(f"--set {key}={text}: is not {example}; give one of that kind{other}") from None
