@@ -183,6 +183,13 @@ def test_files_that_are_refused(vgg: Path, noise: State, tmp_path: Path) -> None
         load_features("vgg19", [], before_activation=True)
 
 
+@pytest.mark.parametrize("data", [b"", b".", b"j\x13", b"<!DOCTYPE html>"])
+def test_whatever_the_bytes_are_it_is_one_line(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bytes.pth").write_bytes(data)
+    with pytest.raises(UserError, match=r"bytes\.pth: damaged, or not a file of weights"):
+        load_features("vgg19", ["11"], before_activation=True, weights=tmp_path / "bytes.pth")
+
+
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:

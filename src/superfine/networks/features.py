@@ -4,7 +4,6 @@ Simonyan and Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale I
 """
 
 import os
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 import safetensors.torch
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from superfine.download import Progress, download
@@ -233,12 +231,8 @@ def _read(file: Path) -> dict[str, Tensor]:
             if file.suffix == ".safetensors":
                 return safetensors.torch.load_file(file)
             tensors = torch.load(handle, map_location="cpu", weights_only=True)
-        except (SafetensorError, pickle.UnpicklingError, *_DAMAGED):
+        except Exception:  # unpickling what is damaged may raise anything
             raise UserError(f"{file}: damaged, or not a file of weights; give a .safetensors or .pth file") from None
     if not isinstance(tensors, dict):
         raise UserError(f"{file}: holds no tensors by name; give a .safetensors or .pth file of weights")
     return {str(name): tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
-
-
-_DAMAGED = (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError)
-"""What torch raises where a file ends too early or is something else."""
