@@ -139,11 +139,13 @@ def test_a_variant_is_added_and_replaced(make_run: Run, tmp_path: Path) -> None:
     assert open_model(out).card == replaced.card
 
 
+@pytest.mark.parametrize("there", [["fidelity"], []])
 def test_a_variant_that_another_process_adds_meanwhile_is_not_lost(
-    make_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[str]
 ) -> None:
     out = tmp_path / "model"
-    publish(make_run(seed=1, name="a"), out)
+    for variant in there:
+        publish(make_run(seed=1, name="a"), out, variant=variant)
     export = variant_module.export_graph
 
     def meanwhile(*arguments: Any) -> bytes:
@@ -154,9 +156,9 @@ def test_a_variant_that_another_process_adds_meanwhile_is_not_lost(
     monkeypatch.setattr(variant_module, "export_graph", meanwhile)
     with pytest.raises(UserError, match="model: was changed by another process meanwhile; run the command again"):
         publish(make_run(seed=3, name="c"), out, variant="texture")
-    assert list(open_model(out).card.variants) == ["fidelity", "sharp"]
+    assert list(open_model(out).card.variants) == [*there, "sharp"]
     publish(tmp_path / "c", out, variant="texture")
-    assert list(open_model(out).card.variants) == ["fidelity", "sharp", "texture"]
+    assert list(open_model(out).card.variants) == [*there, "sharp", "texture"]
 
 
 def one_line(error: pytest.ExceptionInfo[UserError]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -123,10 +124,9 @@ def write_variant(
         licence=licence or (before.card.licence if before else "unstated"),
     )
     contents = {key: tensors[key] for key in order}
-    if before is None:
-        return write_model(out, card, graph, contents)
-    with alone(out, wait=True):
-        if open_model(out).card != before.card:
+    with alone(out, wait=True) if before else nullcontext():
+        now = _there(out)
+        if (now and now.card) != (before and before.card):
             raise UserError(f"{out}: was changed by another process meanwhile; run the command again")
         return write_model(out, card, graph, contents)
 
