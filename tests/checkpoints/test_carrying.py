@@ -1,6 +1,7 @@
 """Textures on a network that has learnt on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from superfine.checkpoints.carrying import carry
 from superfine.checkpoints.publish import publish
 from superfine.errors import UserError
-from superfine.modelfile import ModelFolder, open_model
+from superfine.modelfile import GRAPH, ModelFolder, open_model, write_model
 
 Run = Callable[..., Path]
 
@@ -65,3 +66,18 @@ def test_what_cannot_be_carried(before: ModelFolder, after: ModelFolder, make_ru
     assert not (tmp_path / "made").exists()
     with pytest.raises(UserError, match="there already; give a new folder"):
         carry(gan, begun, further, after.path)
+
+
+def test_cards_that_tell_no_hyper_parameters(
+    before: ModelFolder, after: ModelFolder, make_run: Run, tmp_path: Path
+) -> None:
+    """As those of networks that only spandrel knows."""
+    wide = publish(make_run(name="wide", config={"channels": 9, "convs": 2, "scale": 4}), tmp_path / "w")
+    for model in (before, after, wide):
+        contents = {name: model.weights(name) for name in model.card.variants}
+        write_model(model.path, replace(model.card, config={}), model.read(GRAPH), contents)
+    gan, begun = (before.path, "texture"), (before.path, None)
+    carry(gan, begun, (after.path, None), tmp_path / "made")
+    with pytest.raises(UserError, match=r"before:texture: other tensors than .*w:fidelity has; only equal networks"):
+        carry(gan, begun, (wide.path, None), tmp_path / "other")
+    assert not (tmp_path / "other").exists()

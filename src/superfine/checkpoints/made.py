@@ -32,6 +32,9 @@ class End:
     def weights(self) -> Weights:
         return self.model.weights(self.variant)
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: values.shape for name, values in self.weights().items()}
+
     def facts(self) -> dict[str, Any]:
         """What the card of a network that is made of this one tells of it, with its training."""
         card = self.model.card
@@ -50,6 +53,9 @@ def check_alike(first: End, *others: End) -> None:
                 raise UserError(
                     f"{other}: {part} {theirs.get(part)}, {first} has {ours.get(part)}; only equal networks can be mixed"
                 )
+        # The cards of networks that only spandrel knows tell no hyper-parameters.
+        if other.shapes() != first.shapes():
+            raise UserError(f"{other}: other tensors than {first} has; only equal networks can be mixed")
 
 
 def write_made(
