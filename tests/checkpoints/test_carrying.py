@@ -56,6 +56,18 @@ def test_the_card_says_of_what(before: ModelFolder, after: ModelFolder, tmp_path
     ]
 
 
+def test_weights_that_float16_does_not_hold_are_refused(
+    before: ModelFolder, after: ModelFolder, tmp_path: Path
+) -> None:
+    for model, variant in ((before, "texture"), (after, "fidelity")):
+        contents = {name: model.weights(name) for name in model.card.variants}
+        contents[variant] = {key: np.full_like(values, 6e4) for key, values in contents[variant].items()}
+        write_model(model.path, model.card, model.read(GRAPH), contents)
+    with pytest.raises(UserError, match=r"weights body\.0\.bias: not finite in float16"):
+        carry((before.path, "texture"), (before.path, None), (after.path, None), tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
 def test_what_cannot_be_carried(before: ModelFolder, after: ModelFolder, make_run: Run, tmp_path: Path) -> None:
     wide = publish(make_run(name="wide", config={"channels": 9, "convs": 2, "scale": 4}), tmp_path / "w").path
     gan, begun, further = (before.path, "texture"), (before.path, None), (after.path, None)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from superfine.checkpoints.made import End, check_alike, write_made
-from superfine.modelfile import ModelFolder
+from superfine.modelfile import ModelFolder, half
 
 
 def carry(
@@ -36,17 +36,15 @@ def carry(
     Raises
     ------
     UserError
-        Networks that differ; something at ``out``; and as :func:`~superfine.modelfile.open_model`.
+        Networks that differ; weights that float16 does not hold; something at ``out``; and as
+        :func:`~superfine.modelfile.open_model`.
     """
     ends = gan, before, after = End(*texture), End(*origin), End(*target)
     check_alike(after, gan, before)
     learnt, begun = gan.weights(), before.weights()
-    weights = {
-        key: (values.astype(np.float32) + (learnt[key].astype(np.float32) - begun[key].astype(np.float32))).astype(
-            np.float16
-        )
-        for key, values in after.weights().items()
-    }
+    weights = half(
+        {key: values + (learnt[key].astype(np.float32) - begun[key]) for key, values in after.weights().items()}
+    )
     description = f"{after.title}, with what {gan.title} learnt from {before.title}"
     training = {"carried": {kind: end.facts() for kind, end in zip(("texture", "origin", "target"), ends, strict=True)}}
     return write_made(out, weights, (after, gan, before), description, training, name, licence)
