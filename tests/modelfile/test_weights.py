@@ -149,6 +149,7 @@ HEADERS = {
     "gap": lambda entries: entries["b"].update(data_offsets=[14, 20]),
     "beyond the end": lambda entries: entries.update(c={"dtype": "F16", "shape": [9], "data_offsets": [18, 36]}),
     "too few": lambda entries: entries.pop("b") and None,
+    "one offset": lambda entries: entries["b"].update(data_offsets=[12]),
     "three offsets": lambda entries: entries["a"].update(data_offsets=[0, 6, 12]),
 }
 

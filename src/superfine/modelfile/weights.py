@@ -84,7 +84,7 @@ def decode(data: bytes, file: Path) -> Weights:
             raise TypeError
         tensors.sort(key=lambda tensor: (tensor[3], tensor[4]))
         sizes = [2 * math.prod(shape) for _, _, shape, _, _ in tensors]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise UserError(f"{damaged} (the header is not that of a safetensors file); copy the model again") from None
     weights: Weights = {}
     at = 8 + length
