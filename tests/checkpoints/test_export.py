@@ -119,6 +119,12 @@ def test_the_names_are_basicsrs(models: Callable[[str], ModelFolder], tmp_path: 
     assert {tensor.dtype for tensor in compact.values()} == {torch.float16}
 
 
+def test_a_model_whose_name_is_no_text(make_run: Run, tmp_path: Path) -> None:
+    model = publish(make_run(), tmp_path / "model", name="m\udcff")
+    loaded = onnx.load(export(model, tmp_path / "model.onnx"))
+    assert {entry.key: entry.value for entry in loaded.metadata_props}["superfine.name"] == "m\\udcff"
+
+
 def test_format_and_suffix(models: Callable[[str], ModelFolder], tmp_path: Path) -> None:
     model = models("compact")
     file = export(model, tmp_path / "weights.bin", format="pth")

@@ -79,7 +79,9 @@ def _onnx(model: ModelFolder, dial: float | str, half: bool) -> bytes:
             _in_float32(whole)
         card = model.card
         facts = {"name": card.name, "dial": str(dial), "scale": str(card.scale), "licence": card.licence}
-        onnx.helper.set_model_props(whole, {f"superfine.{key}": value for key, value in facts.items()})
+        # A model may be called like a folder whose name is no text.
+        plain = {key: value.encode(errors="backslashreplace").decode() for key, value in facts.items()}
+        onnx.helper.set_model_props(whole, {f"superfine.{key}": value for key, value in plain.items()})
         onnx.checker.check_model(whole, full_check=True)
         data: bytes = whole.SerializeToString(deterministic=True)
         exported = directory / "whole.onnx"
