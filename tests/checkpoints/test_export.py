@@ -125,6 +125,21 @@ def test_a_model_whose_name_is_no_text(make_run: Run, tmp_path: Path) -> None:
     assert {entry.key: entry.value for entry in loaded.metadata_props}["superfine.name"] == "m\\udcff"
 
 
+def test_what_appears_meanwhile_is_not_replaced(
+    models: Callable[[str], ModelFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "model.pth"
+
+    def meanwhile(*_: object) -> bytes:
+        file.write_bytes(b"another's")
+        return b"ours"
+
+    monkeypatch.setitem(export_module.FORMATS, "pth", meanwhile)
+    with pytest.raises(UserError, match=r"model\.pth: File exists; give another file"):
+        export(models("compact"), file)
+    assert file.read_bytes() == b"another's"
+
+
 def test_format_and_suffix(models: Callable[[str], ModelFolder], tmp_path: Path) -> None:
     model = models("compact")
     file = export(model, tmp_path / "weights.bin", format="pth")

@@ -52,7 +52,7 @@ def export(
     data = FORMATS[kind](model, dial, half)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as part:
+        with whole_file(file, replace=False) as part:
             part.write_bytes(data)
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}; give another file") from None
