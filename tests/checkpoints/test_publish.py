@@ -1,6 +1,8 @@
 """From a run folder to a model folder that OpenVINO, ONNX Runtime and torch all read, and read alike."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,21 @@ def test_a_variant_that_another_process_adds_meanwhile_is_not_lost(
     assert list(open_model(out).card.variants) == [*there, "sharp"]
     publish(tmp_path / "c", out, variant="texture")
     assert list(open_model(out).card.variants) == [*there, "sharp", "texture"]
+
+
+def test_without_room_for_temporary_files_it_says_so(
+    make_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"superfine-.*: No space left on device; free some space") as error:
+        publish(run, tmp_path / "model")
+    one_line(error)
+    assert not (tmp_path / "model").exists()
 
 
 def one_line(error: pytest.ExceptionInfo[UserError]) -> str:

@@ -1,12 +1,13 @@
 """A graph must compute what its network computes: the difference is measured, and limited."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
+from superfine.files import scratch
 
 TOLERANCE = 1e-3
 """What OpenVINO in float32 may differ from the network, on the [0,1] scale: a quarter of one step of eight bits."""
@@ -15,8 +16,13 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Maps 1×3×H×W RGB in [0,1] to 1×3×sH×sW RGB."""
 
 
-def agreement(graph: Path, expected: Run) -> dict[str, float]:
-    """Greatest difference, on the [0,1] scale, between OpenVINO running ``graph`` and ``expected``, which is exact.
+def agreement(files: Mapping[str, bytes], expected: Run) -> dict[str, float]:
+    """Greatest difference, on the [0,1] scale, between OpenVINO running a graph and ``expected``, which is exact.
+
+    Parameters
+    ----------
+    files
+        By their plain names: the graph first, then what it names as its external data.
 
     Returns
     -------
@@ -26,16 +32,23 @@ def agreement(graph: Path, expected: Run) -> dict[str, float]:
     Raises
     ------
     UserError
-        More than :data:`TOLERANCE` in ``f32``, or not finite.
+        More than :data:`TOLERANCE` in ``f32``, or not finite; no room for temporary files.
     """
-    precisions = [by_openvino(graph, precision="f32"), by_openvino(graph, precision=None)]
     differences: dict[str, float] = {}
-    for picture in pictures():
-        right = expected(picture)
-        for precision, run in precisions:
-            difference = float(np.abs(run(picture) - right).max())
-            # The greater one; np.maximum keeps what is no number.
-            differences[precision] = float(np.maximum(differences.get(precision, 0.0), difference))
+    with scratch() as directory:
+        try:
+            for name, data in files.items():
+                (directory / name).write_bytes(data)
+        except OSError as error:
+            raise UserError(f"{directory}: {error.strerror}; free some space, or set TMPDIR elsewhere") from None
+        graph = directory / next(iter(files))
+        precisions = [by_openvino(graph, precision="f32"), by_openvino(graph, precision=None)]
+        for picture in pictures():
+            right = expected(picture)
+            for precision, run in precisions:
+                difference = float(np.abs(run(picture) - right).max())
+                # The greater one; np.maximum keeps what is no number.
+                differences[precision] = float(np.maximum(differences.get(precision, 0.0), difference))
     if not differences["f32"] <= TOLERANCE:
         raise UserError(
             f"weights: OpenVINO differs by {differences['f32']:.2g} from what the network computes, more than {TOLERANCE:g}; "

@@ -84,9 +84,7 @@ def _onnx(model: ModelFolder, dial: float | str, half: bool) -> bytes:
         onnx.helper.set_model_props(whole, {f"superfine.{key}": value for key, value in plain.items()})
         onnx.checker.check_model(whole, full_check=True)
         data: bytes = whole.SerializeToString(deterministic=True)
-        exported = directory / "whole.onnx"
-        exported.write_bytes(data)
-        agreement(exported, by_openvino(graph, precision="f32")[1])
+        agreement({"whole.onnx": data}, by_openvino(graph, precision="f32")[1])
     return data
 
 

@@ -18,7 +18,7 @@ from superfine.checkpoints.fit import check_fit
 from superfine.checkpoints.graph import export_graph
 from superfine.checkpoints.halo import LARGE, measure_halo
 from superfine.errors import UserError
-from superfine.files import alone, scratch
+from superfine.files import alone
 from superfine.modelfile import (
     GRAPH,
     Card,
@@ -169,8 +169,4 @@ def _agreement(network: nn.Module, graph: bytes, location: str, weights: Weights
             result: NDArray[np.float32] = network(torch.from_numpy(picture)).numpy()
         return result
 
-    with scratch() as directory:
-        path = directory / GRAPH
-        path.write_bytes(graph)
-        (path.parent / location).write_bytes(encode(weights))
-        return agreement(path, by_torch)
+    return agreement({GRAPH: graph, location: encode(weights)}, by_torch)
