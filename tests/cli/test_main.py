@@ -99,6 +99,19 @@ def test_brackets_are_letters_of_a_name(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["upscale", "a.png", "--tile", "30.5"], "--tile: 30.5"),
+        (["evaluate", "bicubic", "--sets", "Set5", "--jobs", "1.5"], "--jobs: 1.5"),
+        (["data", "preview", "absent", "-o", "sheet.png", "--count", "2.5"], "--count: 2.5"),
+    ],
+)
+def test_a_fraction_is_no_whole_number(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 1
+    assert f"{named} is no whole number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "arguments", [["upscal"], ["train"], ["evaluate", "bicubic"], ["train", "x", "--data", "y", "--stepz", "3"]]
 )
 def test_what_is_mistyped_is_refused(arguments: list[str]) -> None:

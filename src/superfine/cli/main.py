@@ -6,13 +6,22 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from superfine.cli import compare, data, evaluate, metrics, models, train, upscale
 from superfine.cli.say import say
 from superfine.errors import UserError
 from superfine.version import __version__
+
+
+def _converted(hint: Any, tokens: Sequence[Token]) -> Any:
+    """What was typed, as cyclopts reads it; but a fraction is no whole number, where cyclopts would round it."""
+    if hint is int and "." in tokens[0].value:
+        raise ValueError(f"{tokens[0].value} is no whole number.")
+    return convert(hint, tokens)
+
 
 app = App(
     name="superfine",
@@ -21,7 +30,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
     help_format="markdown",
-    default_parameter=Parameter(json_list=False, json_dict=False),  # "[x]" is a name
+    default_parameter=Parameter(json_list=False, json_dict=False, converter=_converted),  # "[x]" is a name
 )
 app.command(upscale.upscale)
 app.command(compare.compare)
