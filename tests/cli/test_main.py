@@ -48,6 +48,18 @@ def test_a_reader_that_goes_away() -> None:
     assert (run.returncode, run.stderr) == (1, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["models"], ["--version"]])
+def test_a_full_disk_for_what_is_printed(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "superfine", *arguments], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert run.returncode == 1
+    assert run.stderr.startswith("superfine: what is printed cannot be written: No space left on device; free some")
+    assert run.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_streams(closed: str, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The command line: registers the commands, and turns an error for the user into one line and status 1."""
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,13 @@ def run() -> None:
     try:
         status = main()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+    except OSError as error:
+        # Of what is printed: whoever read it has seen enough, as `head` does, or it goes to a disk that is full.
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:
+            with suppress(OSError):  # where errors are said to the same disk
+                say(f"what is printed cannot be written: {error.strerror}; free some space or print to another disk")
         status = 1
     sys.exit(status)
