@@ -299,7 +299,15 @@ def test_memory_for_no_tile_at_all_is_an_error(exact_model: superfine.Model) -> 
 
 def test_what_is_not_finite_in_float32_is_an_error(exact_model: superfine.Model) -> None:
     pixels = np.full((20, 20, 3), np.nan, np.float32)
-    with pytest.raises(UserError, match="not finite, even in float32"):
+    with pytest.raises(UserError, match=r"not finite or far outside .* even in float32"):
+        exact_model.upscale(pixels)
+
+
+def test_levels_as_float32_are_an_error_that_says_so(exact_model: superfine.Model) -> None:
+    pixels = np.full((20, 20, 3), 200, np.float32)
+    with pytest.raises(
+        UserError, match=r"far outside \[0,1\], even in float32; check .* that the pixels are in \[0,1\]"
+    ):
         exact_model.upscale(pixels)
 
 

@@ -77,7 +77,8 @@ class Model:
         ------
         UserError
             Pixels of another shape or type; a tile that is too small; a device without memory for the smallest tile; results
-            that are not finite even in float32, or not of the size that the card promises.
+            that are not finite or far outside [0,1] even in float32, as those of levels are; or not of the size that the card
+            promises.
         """
         strips = self.strips(pixels, tile=tile, progress=progress)
         height, width, channels = pixels.shape
@@ -222,7 +223,8 @@ class Model:
             output = self._exact.run(window[None])
         if not sound(output):
             raise UserError(
-                f"model {self.card.name}: its results are not finite, even in float32; check the picture and the model"
+                f"model {self.card.name}: its results are not finite or far outside [0,1], even in float32; check the model, "
+                "and that the pixels are in [0,1]"
             )
         first: NDArray[np.float32] = output[0]
         return first
