@@ -11,7 +11,7 @@ import pyvips
 import superfine
 from superfine.engine import batch
 from superfine.engine.batch import Summary
-from superfine.engine.jobs import plan_jobs
+from superfine.engine.jobs import Job, plan_jobs
 from superfine.errors import UserError
 from superfine.images import Metadata, Picture, read, write
 
@@ -116,11 +116,31 @@ def test_what_came_while_a_picture_was_computed_is_kept(
         real(path, *rest, **options)
 
     monkeypatch.setattr(batch, "write_strips", write_late)
-    assert go(model, [tmp_path / "a.png"], None, said) == Summary(failed=1)
+    assert go(model, [tmp_path / "a.png"], None, said) == Summary(refused=1)
     assert said == [f"{tmp_path / 'a@4x.png'}: exists already; give --overwrite to replace it, or another -o"]
     assert (tmp_path / "a@4x.png").read_bytes() == b"precious"
     assert not leftovers(tmp_path)
+    (tmp_path / "a@4x.png").unlink()
+    assert go(model, [tmp_path], None, said) == Summary(skipped=1)
+    assert said[1:] == [f"{tmp_path / 'a@4x.png'}: exists by now, and is skipped"]
     assert go(model, [tmp_path / "a.png"], None, said, overwrite=True) == Summary(done=1)
+
+
+def test_two_at_once_share_a_folder(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
+    """What another process has done since the batch began is neither computed again nor a failure."""
+    for i in range(4):
+        write(picture(seed=i), tmp_path / f"{i}.png")
+    computed: list[str] = []
+
+    def other(job: Job) -> None:
+        computed.append(job.target.name)
+        (tmp_path / "2@4x.png").touch()
+        (tmp_path / "3@4x.png").touch()
+
+    summary = go(model, [tmp_path], None, said, finished=other)
+    assert (summary, summary.status) == (Summary(done=2, skipped=2), 0)
+    assert computed == ["0@4x.png", "1@4x.png"]
+    assert said == [f"{tmp_path / name}: exists by now, and is skipped" for name in ("2@4x.png", "3@4x.png")]
 
 
 def test_a_bad_file_does_not_stop_the_others(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:

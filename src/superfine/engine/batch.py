@@ -62,7 +62,8 @@ def run(
         1 to 100, for formats that have one; the format's default if left out.
     overwrite
         Without it, what is there stays: that is refused for a file that was named, and passes for one found in a folder,
-        so that giving the same command again goes on where it stopped.
+        so that giving the same command again goes on where it stopped. It is looked for again before each picture, and when
+        it is written, so that several processes may share a folder.
     progress
         Called with the pixels of all inputs done, and all.
     finished
@@ -90,6 +91,10 @@ def run(
         finally:
             batch.abort()
     return batch.summary
+
+
+class _IsThereError(Exception):
+    """A result came to be there since the batch began, by another process with the same folder, say."""
 
 
 class _NoMoreStripsError(Exception):
@@ -157,20 +162,16 @@ class _Batch:
 
     def selected(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs whose result is not there yet; the others are said."""
-        todo, skipped = [], 0
+        todo = []
         for job in jobs:
             if job.problem:
                 self._fail(job, UserError(job.problem))
-            elif self._overwrite or not lexists(job.target):
+            elif self._is_to_do(job):
                 todo.append(job)
-            elif job.named:
-                self._say(f"{job.target}: {_IS_THERE}")
-                self.summary = replace(self.summary, refused=self.summary.refused + 1)
             else:
-                skipped += 1
-        if skipped:
-            self._say(f"{skipped} skipped, as their results exist; give --overwrite to replace them")
-            self.summary = replace(self.summary, skipped=skipped)
+                self._leave(job)
+        if self.summary.skipped:
+            self._say(f"{self.summary.skipped} skipped, as their results exist; give --overwrite to replace them")
         return todo
 
     def enlarge_all(self, jobs: list[Job], reader: ThreadPoolExecutor, encoder: ThreadPoolExecutor) -> None:
@@ -178,7 +179,10 @@ class _Batch:
         before, total = 0, sum(sizes)
         for (job, picture), pixels in zip(_read_ahead(jobs, reader), sizes, strict=True):
             try:
-                self._enlarge(job, picture.result(), encoder, partial(self._advance, before, total))
+                if self._is_to_do(job):
+                    self._enlarge(job, picture.result(), encoder, partial(self._advance, before, total))
+                else:
+                    self._leave(job, late=True)
             except _FAILURES as error:
                 self._fail(job, error)
             before += pixels
@@ -201,6 +205,8 @@ class _Batch:
             if failure is None:
                 self.summary = replace(self.summary, done=self.summary.done + 1)
                 self._finished(job)
+            elif isinstance(failure, _IsThereError):
+                self._leave(job, late=True)
             elif isinstance(failure, _FAILURES):
                 self._fail(job, failure)
             else:
@@ -254,11 +260,24 @@ class _Batch:
                     quality=self._quality,
                     replace=self._overwrite,
                 )
-            except FileExistsError:  # since the batch began
-                raise UserError(f"{job.target}: {_IS_THERE}") from None
+            except FileExistsError:
+                raise _IsThereError from None
         if (written := size(job.target)) != (width, height):
             job.target.unlink()
             raise UserError(f"{job.target}: came out as {written}, not {(width, height)}; report this, with the input")
+
+    def _is_to_do(self, job: Job) -> bool:
+        return self._overwrite or not lexists(job.target)
+
+    def _leave(self, job: Job, *, late: bool = False) -> None:
+        """Count a job whose result is there; of those that were at the beginning, only files that were named are said."""
+        if job.named:
+            self._say(f"{job.target}: exists already; give --overwrite to replace it, or another -o")
+            self.summary = replace(self.summary, refused=self.summary.refused + 1)
+        else:
+            if late:
+                self._say(f"{job.target}: exists by now, and is skipped")
+            self.summary = replace(self.summary, skipped=self.summary.skipped + 1)
 
     def _fail(self, job: Job, error: BaseException) -> None:
         self.summary = replace(self.summary, failed=self.summary.failed + 1)
@@ -279,7 +298,6 @@ def _folder(path: Path) -> Iterator[None]:
         raise
 
 
-_IS_THERE = "exists already; give --overwrite to replace it, or another -o"
 _FAILURES = (UserError, OSError, MemoryError, RuntimeError)
 """What may go wrong with one picture without stopping the others; an inference engine's errors are RuntimeErrors."""
 
