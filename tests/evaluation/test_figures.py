@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from superfine.evaluation.figures.charts import distribution, plane, speed
 from superfine.evaluation.figures.choice import curves, dial, telling_pictures
 from superfine.evaluation.figures.crops import Box
 from superfine.evaluation.figures.sheet import FRAME, ROOM, comparison_sheet
-from superfine.evaluation.figures.style import DPI, SMALL, looks, save
+from superfine.evaluation.figures.style import DPI, SMALL, looks, save, shortened
 from superfine.evaluation.score import Evaluation, Score
 from superfine.images import read
 
@@ -295,6 +296,31 @@ def test_long_names_of_sets_lie_above_their_charts(evaluated: Evaluation) -> Non
                 assert shown.get_window_extent().width <= axes.get_window_extent().width + 1
 
 
+def test_the_longest_that_fits_is_found_with_few_looks() -> None:
+    looks: list[str] = []
+
+    class Ruled:
+        """Each letter is a pixel wide."""
+
+        text = "".join(chr(ord("a") + i % 26) for i in range(300))
+
+        def get_text(self) -> str:
+            return self.text
+
+        def set_text(self, text: str) -> None:
+            self.text = text
+
+        def get_window_extent(self) -> SimpleNamespace:
+            looks.append(self.text)
+            return SimpleNamespace(width=len(self.text))
+
+    for width, expected in ((300, Ruled.text), (50, f"{Ruled.text[:25]}…{Ruled.text[-24:]}"), (0, "a…")):
+        text = Ruled()
+        shortened(text, width)  # type: ignore[arg-type]
+        assert text.text == expected
+    assert len(looks) < 30
+
+
 def test_names_in_any_letters(evaluated: Evaluation, tmp_path: Path) -> None:
     """The font lacks some; pytest would turn its warning into an error."""
     name = "\x1b[2J 猫のモデル $x^{2$ \\alpha"
@@ -421,8 +447,9 @@ def test_no_two_sheets_share_a_file(evaluated: Evaluation) -> None:
 
 def test_a_figure_that_cannot_be_written(evaluated: Evaluation, tmp_path: Path) -> None:
     (tmp_path / "figures").write_text("in the way")
+    scores = tuple(replace(s, metrics=("ssim_y",), seconds_per_megapixel=None) for s in evaluated.scores[:2])
     with pytest.raises(UserError, match=r"figures/.*\.png: cannot be written: .*; check the folder and the space$"):
-        draw_all(evaluated, tmp_path)
+        draw_all(replace(evaluated, scores=scores, pictures=tmp_path), tmp_path)
 
 
 def test_print_quality() -> None:

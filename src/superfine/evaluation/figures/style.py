@@ -155,7 +155,16 @@ def printable(name: str) -> str:
 def shortened(text: Text, width: float) -> None:
     """Replace the middle of a drawn text by ``…`` until it is at most ``width`` pixels wide: ends tell names apart."""
     whole = text.get_text()
-    kept = len(whole)
-    while kept > 1 and text.get_window_extent().width > width:
-        kept -= 1
-        text.set_text(f"{whole[: (kept + 1) // 2]}…{whole[len(whole) - kept // 2 :]}")
+    if len(whole) < 2 or text.get_window_extent().width <= width:
+        return
+
+    def cut(kept: int) -> str:
+        return f"{whole[: (kept + 1) // 2]}…{whole[len(whole) - kept // 2 :]}"
+
+    # The most that fits lies from ``least`` to ``most``; to measure each length would take seconds for long names.
+    least, most = 1, len(whole) - 1
+    while least < most:
+        middle = (least + most + 1) // 2
+        text.set_text(cut(middle))
+        least, most = (middle, most) if text.get_window_extent().width <= width else (least, middle - 1)
+    text.set_text(cut(least))
