@@ -117,8 +117,8 @@ def test_grey_pictures_are_scored_on_raw_levels() -> None:
     hr = np.repeat(picture(40, 40)[..., :1], 3, axis=2).clip(0, 1)
     colours = hr + np.array([3, 0, -3], np.float32) / 255
     options = {"metrics": ["psnr_y", "psnr_rgb", "ssim_y"], "protocol": "standard", "scale": 4}
-    inner = hr.clip(4 / 255, 251 / 255)
-    assert measure(inner + np.array([3, 0, -3], np.float32) / 255, inner, None, **options, grey=True) == {
+    inner = hr.clip(5 / 255, 250 / 255)
+    assert measure(inner + np.array([4, 1, -5], np.float32) / 255, inner, None, **options, grey=True) == {
         "psnr_y": float("inf"),
         "psnr_rgb": float("inf"),
         "ssim_y": 1.0,

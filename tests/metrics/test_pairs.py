@@ -22,6 +22,7 @@ def test_a_plain_folder_gets_twins_by_imresize(photos: Path) -> None:
     pair = found[2]
     assert pair.hr.shape == (32, 44, 3)  # of 33 × 47, cropped to a multiple of 4
     assert pair.hr.dtype == np.uint8
+    np.testing.assert_array_equal(pair.hr, np.rint(255 * read(photos / "2.png").pixels[:32, :44]))
     np.testing.assert_array_equal(np.rint(pair.lr * 255).astype(np.uint8), imresize(pair.hr, scale=0.25))
 
 

@@ -17,6 +17,7 @@ def test_luma_of_known_colours() -> None:
     np.testing.assert_array_equal(luma(colours[:, :2], grey=True), [[0, 255]])
     levels = np.rint(colours * 255).astype(np.uint8)
     np.testing.assert_allclose(luma(levels, grey=False), luma(colours, grey=False), atol=1e-12)
+    np.testing.assert_array_equal(luma(levels, grey=False, rounded=True), [[16, 235, 81, 145, 41]])
 
 
 def test_psnr_by_hand() -> None:
@@ -54,7 +55,7 @@ def test_what_training_watches() -> None:
     assert score(reference + 0.4 / 255, reference, scale=4, grey=False) == float("inf"), "rounded to 8 bits first"
     over = np.full_like(reference, 1.5)
     assert score(over, np.ones_like(reference), scale=4, grey=False) == float("inf"), "clipped first"
-    colours = reference + np.array([3, 0, -3], np.float32) / 255
+    colours = reference + np.array([4, 1, -5], np.float32) / 255
     assert score(colours, reference, scale=4, grey=True) == float("inf"), "grey is scored on the mean of the channels"
     values = measure(colours, reference, None, metrics=["psnr_y"], protocol="standard", scale=4, grey=False)
     assert score(colours, reference, scale=4, grey=False) == values["psnr_y"], "it is what evaluation prints"
