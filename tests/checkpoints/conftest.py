@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,22 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> Callable[..., Path]:
+def make_run(tmp_path: Path, write_run: Callable[..., Path]) -> Callable[..., Path]:
     """Write a run of a small network with random weights and statistics."""
+    return partial(write_run, tmp_path)
 
-    def make(
-        architecture: str = "compact", *, seed: int = 1, name: str = "run", config: dict[str, Any] | None = None
+
+@pytest.fixture(scope="session")
+def write_run() -> Callable[..., Path]:
+    """The same, in a folder that is named."""
+
+    def write(
+        inside: Path,
+        architecture: str = "compact",
+        *,
+        seed: int = 1,
+        name: str = "run",
+        config: dict[str, Any] | None = None,
     ) -> Path:
         config = config or SMALL[architecture]
         torch.manual_seed(seed)
@@ -56,11 +68,11 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
             "finished": True,
             "validation": None,
         }
-        folder = tmp_path / name
+        folder = inside / name
         folder.mkdir()
         (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
         safetensors.torch.save_file(state, folder / "weights.safetensors")
         return folder
 
-    return make
+    return write

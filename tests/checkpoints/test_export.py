@@ -1,6 +1,7 @@
 """Models for other tools: one ONNX file, and the weights under the names that they know."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +25,19 @@ rng = np.random.default_rng(3)
 PICTURES = [rng.random((1, 3, 7, 11), np.float32), rng.random((2, 3, 13, 5), np.float32)]
 
 
-@pytest.fixture
-def models(make_run: Run, tmp_path: Path) -> Callable[[str], ModelFolder]:
-    """A model folder of an architecture, with a fidelity and a texture variant."""
+@pytest.fixture(scope="module")
+def models(write_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ModelFolder]:
+    """A model folder of an architecture, with a fidelity and a texture variant; to be read only."""
+    folder = tmp_path_factory.mktemp("models")
 
+    @cache
     def make(architecture: str) -> ModelFolder:
         config = RRDB if architecture == "rrdb" else None
-        out = tmp_path / f"{architecture}-model"
-        publish(make_run(architecture, seed=1, name=f"{architecture}-1", config=config), out, licence="CC0-1.0")
-        run = make_run(architecture, seed=2, name=f"{architecture}-2", config=config)
+        out = folder / f"{architecture}-model"
+        publish(
+            write_run(folder, architecture, seed=1, name=f"{architecture}-1", config=config), out, licence="CC0-1.0"
+        )
+        run = write_run(folder, architecture, seed=2, name=f"{architecture}-2", config=config)
         return publish(run, out, variant="texture")
 
     return make

@@ -22,14 +22,16 @@ def photo(tmp_path: Path, write_noise: Callable[..., None], monkeypatch: pytest.
 
 
 def test_a_sheet_beside_the_photograph(
-    photo: Path, write_noise: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    photo: Path, write_noise: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_noise(photo, 20, 24, 2)
+    quick = {name: zoo.find(name) for name in ("srcnn-x4", "compact-x4")}  # the others take seconds
+    monkeypatch.setattr(zoo, "catalogue", lambda: quick)
     arguments = ["compare", "photo.png", "--crop", "4,6,16,12", "--device", "cpu"]
     assert main(arguments) == 0
     told = re.fullmatch(r"photo-compare\.png: crop 4,6,16,12 of photo\.png, results: (\d+)\n", capsys.readouterr().out)
     assert told
-    assert int(told[1]) >= sum(len(open_model(zoo.find(name)).card.variants) for name in zoo.MODELS)
+    assert int(told[1]) >= sum(len(open_model(folder).card.variants) for folder in quick.values())
     sheet = read("photo-compare.png").pixels
     assert (sheet == 1).all(axis=2).mean() > 0.1
     first = Path("photo-compare.png").read_bytes()
@@ -89,14 +91,7 @@ def test_it_needs_neither_torch_nor_matplotlib(photo: Path) -> None:
         "import sys; from superfine.cli.main import main; status = main(sys.argv[1:]); "
         "print(*sys.modules, file=sys.stderr); sys.exit(status)"
     )
-    command = [sys.executable, "-c", code, "compare", "photo.png", "--models", "compact-x4", "--device", "cpu"]
+    command = [sys.executable, "-c", code, "compare", "photo.png", "--models", "srcnn-x4", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "openvino._pyopenvino" in done.stderr.split()
     assert not {"torch", "onnx", "matplotlib", "scipy", "rich"} & set(done.stderr.split())
-
-
-def test_its_help_imports_nothing_heavy() -> None:
-    code = "import sys; from superfine.cli.main import main; main(['compare', '--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "Usage: superfine compare" in done.stdout
-    assert {"numpy", "pyvips", "openvino"}.isdisjoint(done.stderr.split())

@@ -54,8 +54,9 @@ def test_metrics_and_protocol_are_chosen(metrics: list[str], photos: Path, capsy
 
 
 def test_the_perceptual_index_stands_beside_the_papers(
-    tmp_path: Path, write_noise: WriteNoise, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, write_noise: WriteNoise, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("superfine.evaluation.figures.draw_all", lambda *given, **options: None)  # takes seconds
     names = [f"{place}" for place in range(5)]
     for place, name in enumerate(names):
         write_noise(tmp_path / "Set5" / f"{name}.png", 112, 208, place)
@@ -147,6 +148,10 @@ def test_what_cannot_be_done_is_one_line(
         (["bicubic", "--sets", str(photos), "--crops", "photos/2:0,0,8,8"], "--crops: are for the comparison sheets"),
         (["bicubic", "--sets"], "nothing to score: give at least one model, and at least one folder after --sets"),
         (["bicubic", "--sets", str(photos), "--weights", "psnr_y=x"], "weights of psnr_y: it has none; leave them out"),
+        (
+            ["bicubic", "--sets", str(photos), "--crops", "1:0,0,8,8"],
+            "crop 1:0,0,8,8: not SET/NAME:X,Y,W,H; give it as",
+        ),
         (["bicubic", "--sets", str(photos), "--crops", "photos/x:0,0,8,8"], "crop photos/x:0,0,8,8: no such picture"),
         (["bicubic", "--sets", str(photos), "--crops", "photos/2:0,0,8,33"], "reaches beyond photos/2, which is 44×32"),
     ):
@@ -209,18 +214,26 @@ def test_another_tools_pictures_are_scored(photos: Path, tmp_path: Path, capsys:
 def test_everything_is_written_where_asked(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "new" / "out"
-    assert main(["evaluate", "bicubic", "compact-x4", "--sets", str(photos / "more"), "-o", str(out)]) == 0
+    crops = ["--crops", "photos/1:8,4,32,20"]
+    assert main(["evaluate", "bicubic", "compact-x4", "--sets", str(photos), "-o", str(out), *crops]) == 0
     printed = capsys.readouterr().out
     assert (out / "table.md").read_text(encoding="utf-8") == printed
     assert {"scores.json", "table.tex", "table.csv", "table.json", "report.html", "figures", "pictures"} <= {
         path.name for path in out.iterdir()
     }
     evaluation = read_evaluation(out)
-    assert evaluation.command.startswith(
-        f"superfine evaluate bicubic compact-x4 --sets {photos / 'more'} --metrics psnr_y"
-    )
-    assert evaluation.command.endswith(f"-o {out}")
-    assert evaluation.picture("more", "compact-x4", "4").is_file()
+    assert evaluation.command.startswith(f"superfine evaluate bicubic compact-x4 --sets {photos} --metrics psnr_y")
+    assert evaluation.command.endswith(f"-o {out} {' '.join(crops)}")
+    assert evaluation.picture("photos", "compact-x4", "1").is_file()
+    assert {file.name for file in (out / "figures").iterdir()} == {
+        name + suffix
+        for name in ("sheet-photos-1", "quality-speed", "distribution-psnr_y", "distribution-ssim_y")
+        for suffix in (".png", ".pdf")
+    }
+    report = (out / "report.html").read_text("utf-8")
+    assert report.count(evaluation.command) == 2
+    assert report.count('<figure class="chart">') == 4
+    assert report.count('<figure class="viewer"') == 3
     assert not list(out.rglob("*.part"))
 
 
