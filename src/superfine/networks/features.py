@@ -5,7 +5,7 @@ Simonyan and Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale I
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +131,11 @@ def layer_name(backbone: str, layer: str) -> str:
             f"layer {layer!r}: {backbone} has none of this name; give 22 for conv2_2, and so on from {names[0]} to {names[-1]}"
         )
     return name
+
+
+def smallest(layers: Iterable[str]) -> int:
+    """Side of the smallest picture that has features of all ``layers``, such as ``conv5_4``: each max-pooling halves it."""
+    return max((2 ** (int(name[4]) - 1) for name in layers), default=1)
 
 
 def load_features(

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from superfine.data.degrade import DEGRADATIONS, degraded
+from superfine.errors import UserError
 from superfine.images import Metadata, Picture, imresize, in_unit, write
-from superfine.metrics import Pair, pairs, score
+from superfine.metrics import PROTOCOLS, Pair, pairs, score
 from superfine.metrics.pairs import own_name
-from superfine.networks.features import Features
+from superfine.networks.features import Features, smallest
 from superfine.training.recipes import PACK
 
 CROP = 64
@@ -38,12 +39,26 @@ class Measured:
 
 
 class Validation:
-    """The pictures of one folder, read once, made small as in training; called with a network it measures it."""
+    """The pictures of one folder, read once, made small as in training; called with a network it measures it.
+
+    Raises
+    ------
+    UserError
+        As :func:`superfine.metrics.pairs.pairs`; a picture that is too small for the metric or for the features.
+    """
 
     def __init__(self, folder: Path, scale: int, features: Features | None, degradation: str = PACK) -> None:
         self.name = own_name(folder)
         self.scale, self.features = scale, features
         self.pairs: list[Pair] = list(pairs(folder, scale))
+        # Told now: the first measurement is hours away.
+        least = max(2 * PROTOCOLS["standard"].crop(scale) + 1, 1 if features is None else smallest(features.layers))
+        for pair in self.pairs:
+            height, width = pair.hr.shape[:2]
+            if min(height, width) < least:
+                raise UserError(
+                    f"{folder}: {pair.name} is {width}×{height}, and validation measures {least}×{least} or more; leave it out"
+                )
         if degradation != PACK:
             self.pairs = [_degraded(pair, n, scale, degradation) for n, pair in enumerate(self.pairs)]
 
