@@ -37,6 +37,14 @@ def test_checkerboard_needs_room_for_its_window() -> None:
         override(recipe("compact-fidelity"), {"checkerboard": "1", "patch": "7"})
 
 
+def test_features_need_crops_of_their_least_size() -> None:
+    settings = {"content.layers": "22,54", "network.scale": "2"}
+    assert override(recipe("srresnet-vgg22"), settings | {"patch": "8"}).patch == 8
+    with pytest.raises(UserError, match=r"patch: 7 makes crops of 14 HR pixels, too small for conv5_4; give 8 or more"):
+        override(recipe("srresnet-vgg22"), settings | {"patch": "7"})
+    assert override(recipe("srresnet-mse"), {"patch": "1"}).patch == 1
+
+
 def test_discriminators_need_crops_that_they_can_halve() -> None:
     assert override(recipe("compact-texture"), {"patch": "10", "network.scale": "2"}).patch == 10
     with pytest.raises(UserError, match=r"patch: 9 makes crops of 18 HR pixels, .* multiple of 4"):

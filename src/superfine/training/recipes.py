@@ -28,7 +28,7 @@ from superfine.networks.discriminators import (
     SRGANDiscriminatorConfig,
     UNetDiscriminatorConfig,
 )
-from superfine.networks.features import layer_name
+from superfine.networks.features import layer_name, smallest
 from superfine.networks.rrdb import RRDBConfig
 from superfine.networks.srcnn import SRCNNConfig
 from superfine.networks.srresnet import SRResNetConfig
@@ -154,6 +154,14 @@ class PixelRecipe:
             raise UserError(
                 f"patch: {self.patch}, but checkerboard looks at windows of {CHECKERBOARD_WINDOW}; give that or more"
             )
+        if self.content.weight:
+            names = [layer_name(self.content.backbone, layer) for layer in self.content.layers]
+            least = math.ceil(smallest(names) / self.network.scale)
+            if self.patch < least:
+                side = self.patch * self.network.scale
+                raise UserError(
+                    f"patch: {self.patch} makes crops of {side} HR pixels, too small for {max(names)}; give {least} or more"
+                )
         if not 0.0 <= self.average < 1.0:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")
         if not 0.0 < self.psnr_epsilon < math.inf:
