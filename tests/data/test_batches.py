@@ -1,5 +1,6 @@
 """Batches: a pure function of (seed, step), cut consistently, uniform over all positions."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def test_ahead_gives_the_same_batches_and_can_be_left_early(made: Pack) -> None:
     for step in range(2, 6):
         np.testing.assert_array_equal(next(ready)[1], batches(step)[1])
     ready.close()
+    assert "ahead" not in {thread.name for thread in threading.enumerate()}
     assert sum(1 for _ in ahead(batches, 0, 7)) == 7
 
 

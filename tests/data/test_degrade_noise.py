@@ -35,7 +35,7 @@ def test_grey_gaussian_noise_is_one_field_for_all_channels() -> None:
 
 
 def two_levels() -> Tensor:
-    """Left half dark, right half bright: two levels in 8 bits, so a count stands for 1/2."""
+    """Left half dark, right half bright."""
     picture = torch.full((3, 200, 200), 51 / 255)
     picture[..., 100:] = 204 / 255
     return picture
@@ -54,10 +54,14 @@ def test_poisson_noise_is_the_brighter_the_stronger() -> None:
     assert float(stronger[..., 100].var()) == pytest.approx(float(noise[..., 100].var()) / 4, rel=1e-3)
 
 
-def test_the_count_of_levels_decides_the_strength_of_poisson_noise() -> None:
-    noise = poisson_noise(two_levels(), strength=0.1, grey=False, generator=seeded()) - two_levels()
-    assert float(noise[..., :100].var()) == pytest.approx(0.01 * 0.2 / 2, rel=0.05)
-    assert float(noise[..., 100:].var()) == pytest.approx(0.01 * 0.8 / 2, rel=0.05)
+@pytest.mark.parametrize(("levels", "counts"), [(2, 2), (3, 4), (4, 4), (5, 8)])
+def test_the_count_of_levels_decides_the_strength_of_poisson_noise(levels: int, counts: int) -> None:
+    """It is rounded up to a power of two."""
+    picture = two_levels()
+    picture[..., : levels - 2] = torch.arange(100, 98 + levels) / 255
+    noise = poisson_noise(picture, strength=0.1, grey=False, generator=seeded()) - picture
+    assert float(noise[..., 3:100].var()) == pytest.approx(0.01 * 0.2 / counts, rel=0.05)
+    assert float(noise[..., 100:].var()) == pytest.approx(0.01 * 0.8 / counts, rel=0.05)
 
 
 def test_grey_poisson_noise_is_one_field_for_all_channels() -> None:

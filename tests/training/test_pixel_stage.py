@@ -426,6 +426,8 @@ def test_what_was_measured_before_the_checkpoint_stays(
     run.forget_validations(7)
     assert run.validation is not None
     assert (run.validation["psnr_y"], run.validation["step"]) == (24.0, 7)
+    assert run.validation["best"]["perceptual"] == {"value": 0.4, "step": 7}
+    assert run.best("perceptual").exists()
     run.forget_validations(5)
     assert run.validation == {
         "set": "photos",
