@@ -126,6 +126,16 @@ def test_what_came_while_a_picture_was_computed_is_kept(
     assert go(model, [tmp_path / "a.png"], None, said, overwrite=True) == Summary(done=1)
 
 
+@pytest.mark.parametrize("below", ["", "new", "new/newer"])
+def test_a_file_where_a_folder_is_wanted(model: superfine.Model, tmp_path: Path, said: list[str], below: str) -> None:
+    write(picture(), tmp_path / "a.png")
+    (tmp_path / "notes").write_text("precious")
+    assert go(model, [tmp_path / "a.png"], tmp_path / "notes" / below, said) == Summary(failed=1)
+    told = f"{tmp_path / 'notes'}: is no folder, so no results can be put into it; give another -o"
+    assert said == [f"{tmp_path / 'a.png'}: {told}"]
+    assert (tmp_path / "notes").read_text() == "precious"
+
+
 def test_two_at_once_share_a_folder(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
     """What another process has done since the batch began is neither computed again nor a failure."""
     for i in range(4):

@@ -288,7 +288,11 @@ class _Batch:
 def _folder(path: Path) -> Iterator[None]:
     """Make a folder for what the block writes; if that fails, take the folders that were made away again."""
     made = [folder for folder in (path, *path.parents) if not lexists(folder)]
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        there = next(folder for folder in (path, *path.parents) if lexists(folder))
+        raise UserError(f"{there}: is no folder, so no results can be put into it; give another -o") from None
     try:
         yield
     except BaseException:
