@@ -498,6 +498,33 @@ def test_weights_that_an_update_ruined_are_not_saved(
         assert str(dump["term"]) == "weights"
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (MemoryError("Unable to allocate 9.00 TiB for an array"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+    ],
+)
+def test_too_little_memory_is_one_line_and_the_run_goes_on(
+    small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path, error: Exception, told: bool
+) -> None:
+    def failing(self: World, parameters: Iterable[nn.Parameter]) -> None:
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "average_gradients", failing)
+        with pytest.raises(UserError if told else RuntimeError) as raised:
+            train("small", small_recipe, small_pack, tmp_path / "run")
+    if told:
+        assert "run: cpu has no memory for a step; close other programs and give the same command" in str(raised.value)
+    assert train("small", small_recipe, small_pack, tmp_path / "run").finished
+
+
 def test_killed_before_its_record_was_whole_it_begins(
     small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
 ) -> None:

@@ -40,6 +40,9 @@ from superfine.training.validation import write_panel
 SAVE_WITHIN = 300.0
 """Seconds after which the end of a log's window brings a checkpoint, where steps are so slow that the next one is far."""
 
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+"""In the messages of torch's allocators, of MPS and of CPUs."""
+
 
 class Course:
     """One attempt of a run; a context manager.
@@ -89,6 +92,11 @@ class Course:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.__exit__(kind, error, trace)
+        if error is not None and _out_of_memory(error):
+            raise UserError(
+                f"{self.setup.run.path}: {self.world.device} has no memory for a step; close other programs and give the same "
+                "command again, or start anew in another folder with a smaller --batch or --patch"
+            ) from error
 
     @property
     def rate_factor(self) -> float:
@@ -241,3 +249,10 @@ class Course:
         self.world.wait()
         self._save()
         self._monitor.rewind(self.step, illness.cause)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """NumPy and CUDA's allocator have exceptions of their own; torch's others only say it."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
+    )
