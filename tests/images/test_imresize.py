@@ -157,3 +157,6 @@ def test_refuses_other_arrays() -> None:
         imresize(np.zeros((0, 4)), scale=2.0)
     with pytest.raises(TypeError, match="floating"):
         imresize_tensor(torch.zeros(1, 4, 4, dtype=torch.uint8), scale=2.0)
+    for shape in ((4,), (1, 0, 4), (1, 4, 0)):
+        with pytest.raises(ValueError, match="shape"):
+            imresize_tensor(torch.zeros(shape), scale=2.0)

@@ -178,6 +178,8 @@ def imresize_tensor(
     """
     if not image.is_floating_point():
         raise TypeError(f"imresize_tensor takes a floating-point tensor, not {image.dtype}")
+    if image.ndim < 2 or 0 in image.shape[-2:]:
+        raise ValueError(f"imresize_tensor takes pictures …×H×W, not a tensor of shape {tuple(image.shape)}")
     height, width = image.shape[-2:]
     targets = _targets((height, width), scale, size, kernel, padding)
     widened = kernel != "nearest" if antialias is None else antialias
