@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -84,7 +84,7 @@ def download(
         path.parent.mkdir(parents=True, exist_ok=True)
         if _is_there(path, sha256, size):
             return path
-        with _alone(part, validator):
+        with _alone(part):
             if _is_there(path, sha256, size):  # another process has fetched it while this one waited
                 part.unlink(missing_ok=True)
                 return path
@@ -120,31 +120,14 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _alone(part: Path, validator: Path) -> Iterator[None]:
-    """Hold the lock of ``part``, which is made if missing, and removed if nothing has come; the system gives the lock back
-    should this process be killed."""
-    file = part.open("ab")
-    if sys.platform == "win32":  # where an open file cannot be renamed
-        file.close()
-    else:
-        # Who had the lock before may have removed the file: that of another one keeps nobody out.
-        while not (lock(file, wait=True) and _is_at(part, file)):
-            file.close()
-            file = part.open("ab")
-    with file:
-        try:
+def _alone(part: Path) -> Iterator[None]:
+    """Hold the lock of ``part``, which is made if missing; the system gives it back should this process be killed."""
+    with part.open("ab") as file:
+        if sys.platform != "win32":
+            lock(file, wait=True)
             yield
-        finally:
-            with suppress(OSError):
-                if not part.stat().st_size:
-                    part.unlink()
-                    validator.unlink(missing_ok=True)
-
-
-def _is_at(path: Path, file: BinaryIO) -> bool:
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    return False
+    if sys.platform == "win32":  # where an open file cannot be renamed
+        yield
 
 
 def _fetch_all(

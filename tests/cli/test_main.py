@@ -115,16 +115,18 @@ def test_brackets_are_letters_of_a_name(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "option", "value"),
     [
-        (["upscale", "a.png", "--tile", "30.5"], "--tile: 30.5"),
-        (["evaluate", "bicubic", "--sets", "Set5", "--jobs", "1.5"], "--jobs: 1.5"),
-        (["data", "preview", "absent", "-o", "sheet.png", "--count", "2.5"], "--count: 2.5"),
+        (["upscale", "a.png", "--tile", "30.5"], "--tile", "30.5"),
+        (["evaluate", "bicubic", "--sets", "Set5", "--jobs", "1.5"], "--jobs", "1.5"),
+        (["data", "preview", "absent", "-o", "sheet.png", "--count", "2.5"], "--count", "2.5"),
     ],
 )
-def test_a_fraction_is_no_whole_number(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fraction_is_no_whole_number(
+    arguments: list[str], option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 1
-    assert f"{named} is no whole number" in capsys.readouterr().err
+    assert f"{option}: give a whole number, not {value}." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

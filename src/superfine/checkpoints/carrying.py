@@ -41,9 +41,9 @@ def carry(
     """
     ends = gan, before, after = End(*texture), End(*origin), End(*target)
     check_alike(after, gan, before)
-    learnt, begun = gan.weights(), before.weights()
+    learnt, begun = gan.weights, before.weights
     weights = half(
-        {key: values + (learnt[key].astype(np.float32) - begun[key]) for key, values in after.weights().items()}
+        {key: values + (learnt[key].astype(np.float32) - begun[key]) for key, values in after.weights.items()}
     )
     description = f"{after.title}, with what {gan.title} learnt from {before.title}"
     training = {"carried": {kind: end.facts() for kind, end in zip(("texture", "origin", "target"), ends, strict=True)}}

@@ -47,7 +47,7 @@ def interpolate(
         raise UserError(
             f"{first} and {second}: the same weights; name two variants, such as {first.model.path}:texture"
         )
-    weights = lerp(first.weights(), second.weights(), alpha)
+    weights = lerp(first.weights, second.weights, alpha)
     description = f"{1 - alpha:g} of {first.title} and {alpha:g} of {second.title}"
     training = {"interpolated": {"alpha": alpha, "a": first.facts(), "b": second.facts()}}
     return write_made(out, weights, (first, second), description, training, name, licence)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,9 @@ class End:
         own = {"scale": card.scale, "radius": card.radius, "multiple": card.multiple}
         return {"architecture": card.architecture, **card.config, **own}
 
+    @cached_property
     def weights(self) -> Weights:
         return self.model.weights(self.variant)
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {name: values.shape for name, values in self.weights().items()}
 
     def facts(self) -> dict[str, Any]:
         """What the card of a network that is made of this one tells of it, with its training."""
@@ -54,8 +53,12 @@ def check_alike(first: End, *others: End) -> None:
                     f"{other}: {part} {theirs.get(part)}, {first} has {ours.get(part)}; only equal networks can be mixed"
                 )
         # The cards of networks that only spandrel knows tell no hyper-parameters.
-        if other.shapes() != first.shapes():
+        if _shapes(other.weights) != _shapes(first.weights):
             raise UserError(f"{other}: other tensors than {first} has; only equal networks can be mixed")
+
+
+def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    return {name: values.shape for name, values in weights.items()}
 
 
 def write_made(

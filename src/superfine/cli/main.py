@@ -21,7 +21,7 @@ from superfine.version import __version__
 def _converted(hint: Any, tokens: Sequence[Token]) -> Any:
     """What was typed, as cyclopts reads it; but a fraction is no whole number, where cyclopts would round it."""
     if hint is int and "." in tokens[0].value:
-        raise ValueError(f"{tokens[0].value} is no whole number.")
+        raise ValueError(f"give a whole number, not {tokens[0].value}.")
     return convert(hint, tokens)
 
 
