@@ -47,6 +47,11 @@ def test_the_sheet_shows_the_first_batches_of_a_run(large: Path, tmp_path: Path)
     assert sheet.shape[1] == GAP + 4 * (64 + GAP)
 
 
+def test_a_name_that_is_no_text(large: Path, tmp_path: Path) -> None:
+    (large / "0 & <co>.png").rename(large / "caf\udce9\n.png")
+    assert "caf\udce9\n.png" in preview(large, tmp_path / "a.png", degradation="gaussian", count=3)
+
+
 def test_a_folder_of_pictures_of_any_size(large: Path, tmp_path: Path) -> None:
     (large / "broken.png").write_bytes(b"not a picture")
     (large / ".thumbnails").mkdir()

@@ -66,11 +66,11 @@ def labels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is written on a sheet, from the upper left to the lower right; each label is as tall as any other."""
     seen: list[str] = []
 
-    def draw(text: str, width: int) -> np.ndarray:
+    def draw(text: str, width: int, *, font: str) -> np.ndarray:
         seen.append(text)
         return np.ones((LABEL, width, 3), np.float32)
 
-    monkeypatch.setattr(module, "_text", draw)
+    monkeypatch.setattr(module, "render_text", draw)
     return seen
 
 

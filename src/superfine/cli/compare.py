@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from superfine.cli.say import one_line
 from superfine.errors import UserError
+from superfine.text import one_line
 
 
 def compare(

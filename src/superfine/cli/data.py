@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from superfine.cli.say import one_line
+from superfine.text import one_line
 
 app = App(name="data", help="Fetch data sets, make the packs that training reads, look at them.")
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from superfine.cli.say import one_line, say
+from superfine.cli.say import say
 from superfine.errors import UserError
+from superfine.text import one_line
 from superfine.zoo import DEFAULT
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 
 from superfine.data.batches import Batches
@@ -14,6 +12,8 @@ from superfine.data.pack import INDEX, Pack
 from superfine.errors import UserError
 from superfine.files import is_folder
 from superfine.images import Picture, pictures_below, read, write
+from superfine.images.lettering import render_text
+from superfine.text import printable
 
 Pixels = NDArray[np.float32]
 
@@ -71,14 +71,15 @@ def preview(
 
     degrade = DEGRADATIONS[degradation]
     samples = range(len(names))
-    columns, labels = [crops], [[f"{name}\n{crops.shape[1]}×{crops.shape[2]}" for name in names]]
+    columns, labels = [crops], [[f"{printable(name)}\n{crops.shape[1]}×{crops.shape[2]}" for name in names]]
     for step in range(1 if isinstance(degrade, Classical) else STEPS):
         lr = degraded(crops, degrade, scale=scale, seed=seed, step=step)
         columns.append(lr.repeat(scale, 1).repeat(scale, 2))
         described = degrade.describe(scale=scale, seed=seed, step=step, samples=samples)
         labels.append([_lines(line) for line in described])
     rows = [
-        _row([column[n] for column in columns], [_text(label[n], crops.shape[2]) for label in labels]) for n in samples
+        _row([column[n] for column in columns], [render_text(label[n], crops.shape[2], font=FONT) for label in labels])
+        for n in samples
     ]
     write(Picture(_framed(np.concatenate(rows))), out)
     return names
@@ -145,17 +146,3 @@ def _row(pictures: list[Pixels], texts: list[Pixels]) -> Pixels:
 
 def _framed(sheet: Pixels) -> Pixels:
     return np.pad(sheet, ((GAP, 0), (GAP, 0), (0, 0)), constant_values=1.0)
-
-
-def _text(text: str, width: int) -> Pixels:
-    """Black text on white, h×width×3, wrapped where it is too long."""
-    try:
-        # Pango reads the text as markup.
-        image = pyvips.Image.text(html.escape(text, quote=False), font=FONT, width=width, wrap="word-char", dpi=96)
-    except pyvips.Error as error:
-        cause = " ".join(str(error).split())
-        raise UserError(f"libvips cannot draw text here ({cause}); install a font such as DejaVu Sans") from None
-    ink = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width)[:, :width] / 255
-    paper = np.ones((image.height, width, 3), np.float32)
-    paper[:, : ink.shape[1]] -= ink[:, :, None]
-    return paper

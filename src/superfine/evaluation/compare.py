@@ -1,13 +1,11 @@
 """A contact sheet for choosing a model: one crop of a photograph, enlarged by each model at each position of its dial."""
 
-import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 
 from superfine import zoo
@@ -16,8 +14,10 @@ from superfine.engine.alpha import bleed
 from superfine.errors import UserError
 from superfine.evaluation.figures.crops import Box, most_detailed
 from superfine.images import Metadata, Picture, imresize, read
+from superfine.images.lettering import render_text
 from superfine.modelfile import Card, open_model
 from superfine.modelfile.dial import TEXTURED, mixture, pairs
+from superfine.text import printable
 
 Pixels = NDArray[np.float32]
 
@@ -171,13 +171,13 @@ def _ends(word: str, card: Card) -> tuple[str, str]:
 
 
 def _label(name: str, card: Card, position: float | str, scale: int) -> str:
-    label = name if name == card.name else f"{card.name} ({name})"
+    label = printable(name if name == card.name else f"{card.name} ({name})")
     if not isinstance(position, str):
         label += f"\ndial {_plain(position)}"
     elif position not in card.variants:
         label += f"\ndial {position}"
     elif len(card.variants) > 1:
-        label += f"\n{position}"
+        label += f"\n{printable(position)}"
     return label if card.scale == scale else f"{label}, ×{card.scale}"
 
 
@@ -189,7 +189,8 @@ def _references(picture: Picture, name: str, crop: Box, scale: int) -> list[Pane
     repeated = _repeated(_on_white(_rgba(picture)[crop.slices]), scale)
     return [
         Panel(
-            f"{name}\n{crop.width}×{crop.height} pixels at {crop.x}, {crop.y}", _overview(picture, crop, width, height)
+            f"{printable(name)}\n{crop.width}×{crop.height} pixels at {crop.x}, {crop.y}",
+            _overview(picture, crop, width, height),
         ),
         Panel("input, its pixels repeated", repeated),
         Panel("bicubic", _on_white(bicubic[:height, :width])),
@@ -255,7 +256,7 @@ def _sheet(rows: list[list[Panel]], columns: int) -> Pixels:
     drawn = []
     for line in lines:
         pictures = [_repeated(panel.pixels, zoom) for panel in line]
-        texts = [_text(panel.label, width) for panel in line]
+        texts = [render_text(panel.label, width, font=FONT) for panel in line]
         high, deep = max(len(picture) for picture in pictures), max(len(text) for text in texts)
         cells = [
             _padded(
@@ -273,25 +274,3 @@ def _padded(pixels: Pixels, height: int | None, width: int) -> Pixels:
     """White added below and to the right."""
     down = 0 if height is None else height - pixels.shape[0]
     return np.pad(pixels, ((0, down), (0, width - pixels.shape[1]), (0, 0)), constant_values=1.0)
-
-
-def _text(text: str, width: int) -> Pixels:
-    """Black text on white, h×width×3, wrapped where it is too long."""
-    try:
-        # Pango reads the text as markup.
-        image = pyvips.Image.text(
-            html.escape(_shown(text), quote=False), font=FONT, width=width, wrap="word-char", dpi=96
-        )
-    except pyvips.Error as error:
-        cause = " ".join(str(error).split())
-        raise UserError(f"libvips cannot draw text here ({cause}); install a font such as DejaVu Sans") from None
-    ink = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width)[:, :width] / 255
-    # libvips cuts away what is empty above the letters, which differs from text to text.
-    paper = np.ones((image.yoffset + image.height, width, 3), np.float32)
-    paper[image.yoffset :, : ink.shape[1]] -= ink[:, :, None]
-    return paper
-
-
-def _shown(text: str) -> str:
-    """Names may hold characters that no font shows, and bytes that are no text."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from superfine.evaluation.published import FLAGS, PICTURES, PUBLISHED, Published, counterpart, published_set
 from superfine.evaluation.score import Evaluation, Score
 from superfine.metrics import METRICS, PROTOCOLS
+from superfine.text import one_line
 
 Cells = Mapping[str, Mapping[str, float]]
 """By set, then by metric."""
@@ -61,7 +62,7 @@ def markdown(evaluation: Evaluation) -> str:
             name = f"published: {name}"
         cells = [_joined(row, set, metrics) for set in sets]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    paragraphs = ["\n".join(lines), _marked(_plain(protocol_line(evaluation)))]
+    paragraphs = ["\n".join(lines), _marked(one_line(protocol_line(evaluation)))]
     if where := sources(evaluation):
         paragraphs.append(where)
     if remarks := notes(evaluation):
@@ -171,7 +172,7 @@ def notes(evaluation: Evaluation) -> list[str]:
     lines = []
     for (set, reason, failed, who), names in pictures.items():
         whose = "all methods" if who == evaluation.methods else ", ".join(who)
-        lines.append(_plain(f"{set} {', '.join(names)} ({whose}){' not scored' if failed else ''}: {reason}"))
+        lines.append(one_line(f"{set} {', '.join(names)} ({whose}){' not scored' if failed else ''}: {reason}"))
     return lines
 
 
@@ -307,7 +308,7 @@ def _count(row: Row, set: str, metric: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return _marked(_plain(text)).replace("|", "\\|")
+    return _marked(one_line(text)).replace("|", "\\|")
 
 
 _MARKS = re.compile(r"[\\`*~<]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[])|&(?=#?\w+;)")
@@ -316,11 +317,6 @@ _MARKS = re.compile(r"[\\`*~<]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[])|&(?=#?\w+;)"
 def _marked(text: str) -> str:
     """With a backslash before what Markdown would read as a mark, a link or HTML; ``_`` inside a word is none."""
     return _MARKS.sub(r"\\\g<0>", text)
-
-
-def _plain(text: str) -> str:
-    """On one line, whatever the names of files hold."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 _TEX = {
@@ -343,4 +339,6 @@ _TEX = {
 
 def _tex(text: str) -> str:
     # TeX makes a dash of two hyphens, unless something stands between.
-    return re.sub("-(?=-)|[^-]", lambda found: "-{}" if found[0] == "-" else _TEX.get(found[0], found[0]), _plain(text))
+    return re.sub(
+        "-(?=-)|[^-]", lambda found: "-{}" if found[0] == "-" else _TEX.get(found[0], found[0]), one_line(text)
+    )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superfine.evaluation.figures.choice import FIDELITY, PERCEPTUAL, axis_label, curves, first_of, measured, shown_mean
-from superfine.evaluation.figures.style import INK, SMALL, WIDTH, Look, looks, new_figure, printable, shortened, styled
+from superfine.evaluation.figures.style import INK, SMALL, WIDTH, Look, looks, new_figure, shortened, styled
 from superfine.evaluation.score import Evaluation, Score
+from superfine.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

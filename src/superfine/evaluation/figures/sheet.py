@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from superfine.errors import UserError
 from superfine.evaluation.figures.choice import BASELINES, FIDELITY, first_of
 from superfine.evaluation.figures.crops import Box, most_different
-from superfine.evaluation.figures.style import DPI, INK, SMALL, WIDTH, new_figure, printable, shortened, styled
+from superfine.evaluation.figures.style import DPI, INK, SMALL, WIDTH, new_figure, shortened, styled
 from superfine.evaluation.score import Evaluation, Score
 from superfine.evaluation.table import number
 from superfine.images import imresize, read
+from superfine.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -147,11 +147,6 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def printable(name: str) -> str:
-    """A name with � for what does not print, such as bytes that are no text, which matplotlib refuses to draw."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-
-
 def shortened(text: Text, width: float) -> None:
     """Replace the middle of a drawn text by ``…`` until it is at most ``width`` pixels wide: ends tell names apart."""
     whole = text.get_text()

@@ -2,7 +2,9 @@
 
 import html
 
+from superfine.text import printable
+
 
 def text(value: str) -> str:
     """A name, escaped for elements and for attributes in quotes, with � for each character that does not print."""
-    return html.escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value))
+    return html.escape(printable(value))
