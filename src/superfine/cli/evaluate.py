@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,7 +110,7 @@ def evaluate(
             jobs=jobs,
             progress=progress,
             say=unwritten.append,
-            command=_command(models, sets, names, protocol, weights, ma, out, crops, scale, device),
+            command=shlex.join(["superfine", *sys.argv[1:]]),
         )
     strays = unused(evaluation, naturalness) if naturalness else []
     if naturalness:
@@ -139,28 +140,6 @@ def _named_files(texts: Sequence[str]) -> dict[str, Path]:
             raise UserError(f"--weights {text}: another file of this metric is given; give one for each metric")
         files[metric] = Path(file)
     return files
-
-
-def _command(
-    models: Sequence[str],
-    sets: Sequence[Path],
-    metrics: Sequence[str],
-    protocol: str,
-    weights: Sequence[str],
-    ma: Path | None,
-    out: Path | None,
-    crops: Sequence[str],
-    scale: int | None,
-    device: str,
-) -> str:
-    words = ["superfine", "evaluate", *models, "--sets", *map(str, sets), "--metrics", *metrics, "--protocol", protocol]
-    words += ["--weights", *weights] if weights else []
-    words += [] if ma is None else ["--ma", str(ma)]
-    words += [] if out is None else ["-o", str(out)]
-    words += ["--crops", *crops] if crops else []
-    words += [] if scale is None else ["--scale", str(scale)]
-    words += [] if device == "auto" else ["--device", device]
-    return shlex.join(words)
 
 
 def _write(evaluation: Evaluation, out: Path, crops: Mapping[tuple[str, str], Box]) -> bool:
