@@ -139,6 +139,11 @@ def alone(folder: Path, *, wait: bool = False) -> Iterator[bool]:
             os.close(opened)
 
 
+def user_cache() -> Path:
+    """The folder for what can be made or fetched again: ``XDG_CACHE_HOME``, which is ``~/.cache`` by default."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
 def part_name(name: str, pid: int, number: int) -> str:
     """The name of the temporary file in which the process ``pid`` of this machine writes what will be called ``name``."""
     return f".{name[:BEGINNING]}.{_machine()}-{pid}.{number}.part"

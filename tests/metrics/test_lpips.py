@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from superfine.errors import UserError
 from superfine.metrics import features, lpips, vgg_distance
-from superfine.metrics.weights import BACKBONES, LINEAR, Published
+from superfine.metrics.weights import BACKBONES, LINEAR
 from superfine.networks.features import load_features
+from superfine.pretrained import Published
 
 NETS = ("alex", "vgg", "squeeze")
 Picture = NDArray[np.float32]

@@ -18,7 +18,8 @@ from superfine import download
 from superfine.errors import UserError
 from superfine.images import read
 from superfine.networks import features as module
-from superfine.networks.features import BACKBONES, Features, Source, layer_name, load_features, weights_file
+from superfine.networks.features import BACKBONES, Features, layer_name, load_features
+from superfine.pretrained import VGG19, Published
 
 State = dict[str, Tensor]
 TORCHVISION = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10}
@@ -221,21 +222,19 @@ def served(noise: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
         url = f"http://127.0.0.1:{http.server_address[1]}/{file.name}"
-        source = Source(url, sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
-        monkeypatch.setitem(BACKBONES, "vgg19", replace(BACKBONES["vgg19"], source=source))
+        published = Published(file.name, url, sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
+        monkeypatch.setitem(BACKBONES, "vgg19", replace(BACKBONES["vgg19"], published=published))
         yield file, asked
         http.shutdown()
         thread.join()
 
 
 def test_published_weights_are_fetched_once(served: tuple[Path, list[str]], noise: State, tmp_path: Path) -> None:
-    file, asked = served
-    seen: list[tuple[int, int | None]] = []
+    _, asked = served
     for _ in range(2):
-        network = load_features("vgg19", ["22"], before_activation=True, progress=lambda *step: seen.append(step))
+        network = load_features("vgg19", ["22"], before_activation=True)
         torch.testing.assert_close(network.get_parameter("conv2_2.weight"), noise["conv2_2.weight"], check_stride=False)
     assert asked == ["/vgg19-test.pth"]
-    assert seen[-1] == (file.stat().st_size, file.stat().st_size)
     assert [p.name for p in (tmp_path / "cache" / "superfine").iterdir()] == ["vgg19-test.pth"]
 
 
@@ -250,14 +249,15 @@ def test_other_weights_than_the_published_ones_are_refused(served: tuple[Path, l
 
 def test_without_a_connection_it_says_what_to_place_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "WAIT", 0.0)
+    monkeypatch.delenv("TORCH_HOME", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = Source("http://127.0.0.1:1/vgg19-dcbb9e9d.pth", "ab" * 32, 7)
-    monkeypatch.setitem(BACKBONES, "vgg19", replace(BACKBONES["vgg19"], source=source))
+    published = Published(VGG19.name, f"http://127.0.0.1:1/{VGG19.name}", "ab" * 32, 7)
+    monkeypatch.setitem(BACKBONES, "vgg19", replace(BACKBONES["vgg19"], published=published))
     with pytest.raises(UserError) as caught:
         load_features("vgg19", ["54"], before_activation=True)
     assert str(caught.value) == (
-        "http://127.0.0.1:1/vgg19-dcbb9e9d.pth: Connection refused; fetch it elsewhere to "
-        f"{tmp_path}/superfine/vgg19-dcbb9e9d.pth (SHA-256 {'ab' * 32}), or give another file of vgg19's weights"
+        "http://127.0.0.1:1/vgg19-dcbb9e9d.pth: Connection refused; fetch it elsewhere and place it at "
+        f"{tmp_path}/superfine/vgg19-dcbb9e9d.pth (SHA-256 {'ab' * 32})"
     )
 
 
@@ -268,8 +268,14 @@ def test_minc_has_no_published_weights() -> None:
         load_features("vgg11", ["22"], before_activation=True)
 
 
-def test_where_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    source = BACKBONES["vgg19"].source
-    assert source is not None
-    assert weights_file(source) == Path.home() / ".cache" / "superfine" / "vgg19-dcbb9e9d.pth"
+def test_weights_in_torch_hub_are_not_fetched_again(
+    served: tuple[Path, list[str]], noise: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, asked = served
+    hub = tmp_path / "torch" / "hub" / "checkpoints"
+    hub.mkdir(parents=True)
+    file.rename(hub / file.name)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    network = load_features("vgg19", ["22"], before_activation=True)
+    torch.testing.assert_close(network.get_parameter("conv2_2.weight"), noise["conv2_2.weight"], check_stride=False)
+    assert not asked

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,14 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from superfine.files import whole_file
+from superfine.files import user_cache, whole_file
 from superfine.version import __version__
 
 
 def cache_folder() -> Path:
     """The folder ``superfine/evaluation`` in ``XDG_CACHE_HOME``, which is ``~/.cache`` by default."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "superfine" / "evaluation"
+    return user_cache() / "superfine" / "evaluation"
 
 
 def key(**parts: Any) -> str:

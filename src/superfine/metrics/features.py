@@ -20,7 +20,8 @@ from torch import Tensor
 
 from superfine.errors import UserError
 from superfine.metrics.psnr import inside
-from superfine.metrics.weights import LINEAR, backbone_file, given_files, linear_file
+from superfine.metrics.weights import BACKBONES, LINEAR, given_files, linear_file
+from superfine.pretrained import fetched
 
 
 class Conv(NamedTuple):
@@ -141,10 +142,10 @@ def _load(net: str, weights: Path | None, device: str) -> Network:
     torch.backends.cudnn.allow_tf32 = False
     linear: list[Tensor] = []
     if net in LINEAR:
-        backbone, file = (backbone_file(net), linear_file(net)) if weights is None else given_files(weights, net)
+        backbone, file = (fetched(BACKBONES[net]), linear_file(net)) if weights is None else given_files(weights, net)
         linear = [tensor[0].to(device) for tensor in read_linear(net, file)]
     else:
-        backbone = backbone_file(net) if weights is None else weights
+        backbone = fetched(BACKBONES[net]) if weights is None else weights
     return Network(net, {name: tensor.to(device) for name, tensor in read_backbone(net, backbone).items()}, linear)
 
 

@@ -3,7 +3,6 @@
 Simonyan and Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition", Table 1, D and E.
 """
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from superfine.download import Progress, download
 from superfine.errors import UserError
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where weights are fetched from, and what they are then."""
-
-    url: str
-    sha256: str
-    size: int
+from superfine.pretrained import VGG16, VGG19, Published, fetched
 
 
 @dataclass(frozen=True)
@@ -34,7 +24,7 @@ class Backbone:
     convs: tuple[int, int, int, int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    source: Source | None
+    published: Published | None
 
     def names(self) -> list[str]:
         """``conv1_1`` and so on, in their order."""
@@ -45,24 +35,8 @@ _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _AS_IT_IS = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 BACKBONES: dict[str, Backbone] = {
-    "vgg19": Backbone(
-        (2, 2, 4, 4, 4),
-        *_IMAGENET,
-        Source(
-            "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-            "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-            574_673_361,
-        ),
-    ),
-    "vgg16": Backbone(
-        (2, 2, 3, 3, 3),
-        *_IMAGENET,
-        Source(
-            "https://download.pytorch.org/models/vgg16-397923af.pth",
-            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            553_433_881,
-        ),
-    ),
+    "vgg19": Backbone((2, 2, 4, 4, 4), *_IMAGENET, VGG19),
+    "vgg16": Backbone((2, 2, 3, 3, 3), *_IMAGENET, VGG16),
     "minc": Backbone((2, 2, 3, 3, 3), *_AS_IT_IS, None),
 }
 """VGG19 and VGG16 with torchvision's weights for ImageNet; ESRGAN's VGG16 for materials (its §3.3), which its authors' code
@@ -139,12 +113,7 @@ def smallest(layers: Iterable[str]) -> int:
 
 
 def load_features(
-    backbone: str,
-    layers: Sequence[str],
-    *,
-    before_activation: bool,
-    weights: Path | None = None,
-    progress: Progress | None = None,
+    backbone: str, layers: Sequence[str], *, before_activation: bool, weights: Path | None = None
 ) -> Features:
     """The features ``layers`` (:func:`layer_name`) of ``backbone`` (:data:`BACKBONES`).
 
@@ -153,9 +122,7 @@ def load_features(
     weights
         A file of safetensors or of torch, which is read without running code. Its tensors are named ``convI_J.weight``,
         ``features.N.weight`` (torchvision's VGG without batch norm) or ``convIJ.weight`` (ESRGAN's MINC). Without a file, the
-        backbone's published one is taken from :func:`weights_file`, fetched there first if need be.
-    progress
-        Told how far that is.
+        backbone's published one is taken (:func:`superfine.pretrained.fetched`).
 
     Raises
     ------
@@ -167,22 +134,12 @@ def load_features(
     if not names:
         raise UserError(f"features {backbone}: no layer is named; give at least one, such as 22")
     if weights is None:
-        source = BACKBONES[backbone].source
-        if source is None:
+        published = BACKBONES[backbone].published
+        if published is None:
             raise UserError(f"features {backbone}: are no longer published; give your own file of these weights")
-        file = weights_file(source)
-        way_out = (
-            f"fetch it elsewhere to {file} (SHA-256 {source.sha256}), or give another file of {backbone}'s weights"
-        )
-        weights = download(source.url, file, sha256=source.sha256, size=source.size, progress=progress, way_out=way_out)
+        weights = fetched(published)
     state = _select(backbone, names, _read(Path(weights)), Path(weights))
     return Features(backbone, names, state, before_activation=before_activation)
-
-
-def weights_file(source: Source) -> Path:
-    """Where fetched weights are kept: the folder ``superfine`` in ``XDG_CACHE_HOME``, which is ``~/.cache`` by default."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "superfine" / source.url.rpartition("/")[2]
 
 
 def _up_to(entry: Backbone, layers: Sequence[str]) -> list[str]:

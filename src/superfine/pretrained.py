@@ -1,0 +1,46 @@
+"""Networks' weights that others publish: found on this machine or fetched, and checked; never random ones."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from superfine.download import download
+from superfine.files import user_cache
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights: what it is called where it is kept here, where it comes from, and what it is then."""
+
+    name: str
+    url: str
+    sha256: str
+    size: int
+
+
+def torchvision(name: str, sha256: str, size: int) -> Published:
+    """A network of torchvision's, trained to tell ImageNet's classes."""
+    return Published(name, f"https://download.pytorch.org/models/{name}", sha256, size)
+
+
+VGG16 = torchvision(
+    "vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", 553_433_881
+)
+VGG19 = torchvision(
+    "vgg19-dcbb9e9d.pth", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", 574_673_361
+)
+
+
+def fetched(published: Published, *elsewhere: Path) -> Path:
+    """The file where it lies: in our cache, in torch hub's, or ``elsewhere``; or else fetched to ours.
+
+    Raises
+    ------
+    UserError
+        It is another file than the published one; it is nowhere and cannot be fetched.
+    """
+    ours = user_cache() / "superfine" / published.name
+    hub = Path(os.environ.get("TORCH_HOME") or user_cache() / "torch") / "hub" / "checkpoints" / published.name
+    file = next((file for file in (ours, hub, *elsewhere) if file.is_file()), ours)
+    way_out = f"fetch it elsewhere and place it at {ours} (SHA-256 {published.sha256})"
+    return download(published.url, file, sha256=published.sha256, size=published.size, way_out=way_out)
