@@ -26,6 +26,8 @@ FAILURES = 4
 """Attempts in a row that may bring nothing new before the download is given up."""
 WAIT = 1.0
 """Seconds before the second attempt; doubled before each further one."""
+TIMEOUT = 30.0
+"""Seconds without a sign from the server."""
 
 _AGAIN = {408, 425, 429, 500, 502, 503, 504}
 """HTTP statuses that may pass by themselves."""
@@ -38,7 +40,6 @@ def download(
     sha256: str | None = None,
     size: int | None = None,
     progress: Progress | None = None,
-    timeout: float = 30.0,
     way_out: str = "check the connection and run the same command again, it goes on where it stopped",
 ) -> Path:
     """Fetch ``url`` to ``path``; what is there already is checked and kept.
@@ -61,8 +62,6 @@ def download(
         Its bytes, where known: a server that has another file is then noticed before the download.
     progress
         Called for every piece that arrives, and at once when part of the file is there already.
-    timeout
-        Seconds without a sign from the server.
     way_out
         What a user without a connection is to do: the end of the message.
 
@@ -92,7 +91,7 @@ def download(
                 came_from, version = _read(validator)
                 if sha256 is None and not (came_from == url and version):
                     file.truncate(0)
-                _fetch_all(url, file, validator, size, progress, timeout, way_out)
+                _fetch_all(url, file, validator, size, progress, way_out)
             if sha256 is not None and (found := _sha256(part)) != sha256.lower():
                 os.truncate(part, 0)
                 raise UserError(f"{url}: gave another file than expected (SHA-256 {found}, not {sha256}); {way_out}")
@@ -136,7 +135,6 @@ def _fetch_all(
     validator: Path,
     size: int | None,
     progress: Progress | None,
-    timeout: float,
     way_out: str,
 ) -> None:
     """Append to ``file`` until it is complete, with new attempts after failures that may pass."""
@@ -144,7 +142,7 @@ def _fetch_all(
     while True:
         before = file.seek(0, 2)
         try:
-            _fetch(url, file, validator, size, progress, timeout)
+            _fetch(url, file, validator, size, progress)
             file.flush()
             return
         except _NetworkError as error:
@@ -162,9 +160,7 @@ class _NetworkError(Exception):
         self.lasting = lasting
 
 
-def _fetch(
-    url: str, file: BinaryIO, validator: Path, size: int | None, progress: Progress | None, timeout: float
-) -> None:
+def _fetch(url: str, file: BinaryIO, validator: Path, size: int | None, progress: Progress | None) -> None:
     """One request for what ``file`` lacks."""
     here = file.seek(0, 2)
     headers = {"User-Agent": f"superfine/{__version__}", "Accept-Encoding": "identity"}
@@ -173,7 +169,7 @@ def _fetch(
         known_url, known = _read(validator)
         if known_url == url and known:
             headers["If-Range"] = known
-    with _answer(url, headers, file, timeout) as answer:
+    with _answer(url, headers, file) as answer:
         if answer is None:
             if size not in (None, here):
                 file.truncate(0)
@@ -203,12 +199,10 @@ def _fetch(
 
 
 @contextmanager
-def _answer(
-    url: str, headers: dict[str, str], file: BinaryIO, timeout: float
-) -> Iterator[http.client.HTTPResponse | None]:
+def _answer(url: str, headers: dict[str, str], file: BinaryIO) -> Iterator[http.client.HTTPResponse | None]:
     """The server's answer; None where it says that ``file`` is complete."""
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         with error:
             here = file.seek(0, 2)

@@ -190,9 +190,8 @@ def content(
     distance: str,
     reduction: str,
     rescale: float,
-    weights: Mapping[str, float] | None = None,
 ) -> Tensor:
-    """``Σ_layers w · reduce d(r·φ(result), r·φ(target))``: a distance of feature maps, with the features' rescaling r.
+    """``Σ_layers reduce d(r·φ(result), r·φ(target))``: a distance of feature maps, with the features' rescaling r.
 
     SRGAN (Ledig et al. 2017, Eq. 5): ``mse``, ``positions``, r = 1/12.75, one layer after its ReLU. ESRGAN (Wang et al. 2018,
     §3.2): ``l1``, before it; its code: ``mean``, r = 1.
@@ -207,28 +206,23 @@ def content(
     reduction
         ``positions`` divides by N·W·H and sums over the C channels, as Eq. 5 is written; ``mean`` divides by N·C·W·H, as most
         code does, which makes it C (128 for φ2,2, 512 for φ5,4) times smaller.
-    weights
-        w of each layer; without them each counts 1.
 
     Raises
     ------
     UserError
-        An unknown distance or reduction, or weights that are not those of the layers.
+        An unknown distance or reduction.
     """
     if distance not in DISTANCES:
         raise UserError(f"content distance {distance!r}: unknown; choose one of {', '.join(DISTANCES)}")
     if reduction not in REDUCTIONS:
         raise UserError(f"content reduction {reduction!r}: unknown; choose one of {', '.join(REDUCTIONS)}")
     assert result.keys() == target.keys(), "both are features of the same layers"
-    weights = dict.fromkeys(result, 1.0) if weights is None else weights
-    if weights.keys() != result.keys():
-        raise UserError(f"content weights for {', '.join(weights)}: the layers are {', '.join(result)}; weigh these")
     terms = []
-    for layer, weight in weights.items():
+    for layer in result:
         difference = DISTANCES[distance](result[layer] * rescale, target[layer] * rescale)
         if reduction == "positions":
             difference = difference.sum(1)
-        terms.append(weight * difference.mean())
+        terms.append(difference.mean())
     return torch.stack(terms).sum()
 
 

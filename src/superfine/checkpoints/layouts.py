@@ -97,7 +97,7 @@ def _srresnet(first: str, block: str, up: str) -> Callable[[Checkpoint], dict[st
     return config
 
 
-def _rrdb(first: str, growing: str, block: str, upsampler: str = "nearest") -> Callable[[Checkpoint], dict[str, Any]]:
+def _rrdb(first: str, growing: str, block: str) -> Callable[[Checkpoint], dict[str, Any]]:
     """Hyper-parameters from their first convolution, the first of a dense block, and the pattern of a block."""
 
     def config(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _rrdb(first: str, growing: str, block: str, upsampler: str = "nearest") -> C
                 f"{checkpoint.file}: {inputs} input channels, a colour picture has 3; it cannot be imported"
             )
         scale, blocks = _UNSHUFFLED[inputs], checkpoint.count(block)
-        return {"channels": channels, "growth": growth, "blocks": blocks, "scale": scale, "upsampler": upsampler}
+        return {"channels": channels, "growth": growth, "blocks": blocks, "scale": scale}
 
     return config
 

@@ -29,7 +29,6 @@ _RUN = {"architecture": str, "config": dict, **_TRAINING}
 class Run:
     """A finished run: its record and its network, in evaluation mode with the weights loaded."""
 
-    folder: Path
     record: dict[str, Any]
     network: nn.Module
 
@@ -99,7 +98,7 @@ def read_run(folder: Path) -> Run:
         raise UserError(f"{file}: damaged or truncated ({error}); copy the run again") from None
     check_fit(network.state_dict(), state, file, way_out="the weights do not belong to run.json")
     network.load_state_dict(state, strict=True)
-    return Run(folder, record, network.eval())
+    return Run(record, network.eval())
 
 
 def _record(file: Path) -> dict[str, Any]:

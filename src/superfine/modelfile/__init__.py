@@ -1,13 +1,12 @@
 """The model folder: a card, a graph without weights, and one file of weights for each variant."""
 
-from superfine.modelfile.card import FORMAT, GRAPH, Card, Variant
+from superfine.modelfile.card import GRAPH, Card, Variant
 from superfine.modelfile.dial import parse_dial
 from superfine.modelfile.folder import ModelFolder, open_model, record, write_model
 from superfine.modelfile.lineage import told_once, trainings
 from superfine.modelfile.weights import Weights, decode, encode, half, lerp, offsets
 
 __all__ = [
-    "FORMAT",
     "GRAPH",
     "Card",
     "ModelFolder",

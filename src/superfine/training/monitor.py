@@ -79,16 +79,12 @@ class Monitor:
         yield
         self._window_begun += time.monotonic() - begun
 
-    def steps_since_record(self, step: int) -> int:
-        """Steps that the next record is about."""
-        return step - self._window_step
-
     def record(self, step: int, values: dict[str, float], *, patches: int) -> None:
         """Log ``values`` after ``step`` updates of ``patches`` crops each, with speed and wait since the last record."""
         now = time.monotonic()
         elapsed = max(now - self._window_begun, 1e-9)
         share = self._waited / elapsed
-        speed = self.steps_since_record(step) * patches / elapsed
+        speed = (step - self._window_step) * patches / elapsed
         self._write(step, values | {"waiting_for_data": share, "patches_per_second": speed})
         facts = "  ".join(f"{name} {value:.5g}" for name, value in values.items())
         self._show(step, f"{facts}  waiting for data {share:.1%}")

@@ -33,7 +33,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 GREYS = {"nearest": "#a6a6a6", "bilinear": "#858585", "bicubic": "#636363"}
 INK = "#222222"
-FAINT = "#cccccc"
 SUFFIXES = (".png", ".pdf")
 RC: dict[Any, Any] = {
     "font.family": "sans-serif",
