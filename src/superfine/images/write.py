@@ -252,7 +252,7 @@ def _checked(strip: Strip, rows: int, layout: Layout, width: int, height: int) -
 
 
 def round_to_bytes(values: NDArray[np.float32], out: Strip) -> None:
-    """Clip finite values to [0, 1] and round them to the nearest of the levels 0 to 255, of the same shape."""
+    """Clip finite values to [0, 1] and round them to the nearest of the levels 0 to 255, in an array that they broadcast to."""
     # In pieces that stay in the cache: a float32 copy of the whole would cost more, in fresh memory, than the arithmetic.
     for y in range(0, len(values), ROWS_AT_A_TIME):
         piece = np.clip(values[y : y + ROWS_AT_A_TIME], 0, 1)

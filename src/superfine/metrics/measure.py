@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.images import in_unit
+from superfine.images.write import round_to_bytes
 from superfine.metrics.consistency import lr_consistency
 from superfine.metrics.lpips import lpips
 from superfine.metrics.niqe import niqe
 from superfine.metrics.protocols import PROTOCOLS, Protocol
-from superfine.metrics.psnr import STRIP, luma, psnr
+from superfine.metrics.psnr import luma, psnr
 from superfine.metrics.ssim import ms_ssim, ssim, ssim_daala
 from superfine.metrics.vgg import vgg_distance
 
@@ -165,12 +166,7 @@ def _eight_bits(pixels: Pixels | Levels, grey: bool) -> Levels:
         if not grey:
             return cast(Levels, pixels)
         pixels = in_unit(pixels)
-    levels = np.empty(pixels.shape, np.uint8)
-    for start in range(0, len(pixels), STRIP):
-        strip = cast(Pixels, pixels[start : start + STRIP])
-        if grey:
-            strip = strip.mean(axis=2, keepdims=True)
-        strip = np.clip(strip, 0.0, 1.0)
-        strip *= np.float32(255)
-        levels[start : start + STRIP] = np.rint(strip, out=strip)
+    values = cast(Pixels, pixels)
+    levels = np.empty(values.shape, np.uint8)
+    round_to_bytes(values.mean(axis=2, keepdims=True) if grey else values, levels)
     return levels
