@@ -9,9 +9,7 @@ from pathlib import Path
 from superfine.errors import UserError
 from superfine.files import is_folder, resolved
 from superfine.images import FORMATS, is_picture, is_unread
-
-SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes)
-"""Of the formats that can be written."""
+from superfine.images.formats import SUFFIXES
 
 
 @dataclass(frozen=True)

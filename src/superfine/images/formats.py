@@ -127,6 +127,9 @@ FORMATS: dict[str, Format] = {
     ),
 }
 
+SUFFIXES = {suffix: format for format in FORMATS.values() for suffix in format.suffixes}
+"""The format that each suffix is written in."""
+
 READ_ONLY_SUFFIXES = (".gif",)
 
 UNREAD_SUFFIXES = RAW_SUFFIXES | {
@@ -145,12 +148,10 @@ def format_of(path: str | PathLike[str]) -> Format:
         If no format has that suffix.
     """
     suffix = Path(path).suffix.lower()
-    for format in FORMATS.values():
-        if suffix in format.suffixes:
-            return format
-    known = ", ".join(suffix for format in FORMATS.values() for suffix in format.suffixes)
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
     named = f"cannot write the format {suffix!r}" if suffix else "the name has no suffix to tell the format by"
-    raise UserError(f"{path}: {named}; end the name in one of {known}")
+    raise UserError(f"{path}: {named}; end the name in one of {', '.join(SUFFIXES)}")
 
 
 def is_picture(path: str | PathLike[str]) -> bool:
@@ -158,10 +159,8 @@ def is_picture(path: str | PathLike[str]) -> bool:
 
     Hidden files are not: among them are the ``._photo.jpg`` that macOS leaves on foreign disks, which hold no picture.
     """
-    name = Path(path).name
-    suffix = Path(path).suffix.lower()
-    readable = suffix in READ_ONLY_SUFFIXES or any(suffix in format.suffixes for format in FORMATS.values())
-    return readable and not name.startswith(".")
+    path = Path(path)
+    return path.suffix.lower() in (*SUFFIXES, *READ_ONLY_SUFFIXES) and not path.name.startswith(".")
 
 
 def pictures_below(folder: Path) -> list[Path]:
@@ -180,4 +179,5 @@ def is_unread(path: str | PathLike[str]) -> bool:
 
     Hidden files are not, as for :func:`is_picture`.
     """
-    return Path(path).suffix.lower() in UNREAD_SUFFIXES and not Path(path).name.startswith(".")
+    path = Path(path)
+    return path.suffix.lower() in UNREAD_SUFFIXES and not path.name.startswith(".")
