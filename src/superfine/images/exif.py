@@ -87,12 +87,19 @@ def from_block(block: bytes) -> bytes | None:
         A little-endian TIFF with the descriptive entries, the photo and GPS directories, and orientation 1; None if the
         block is damaged or says nothing.
     """
-    return _pack(BytesIO(block.removeprefix(HEADER)))
+    return from_file(BytesIO(block.removeprefix(HEADER)))
 
 
 def from_file(file: IO[bytes]) -> bytes | None:
     """Like :func:`from_block`, for the first picture of a TIFF file."""
-    return _pack(file)
+    try:
+        exif = _read(file)
+    except (struct.error, ValueError, OverflowError):
+        return None
+    if not (exif.main or exif.photo.keys() - BOILERPLATE or exif.gps):
+        return None
+    exif.main[ORIENTATION] = Entry(SHORT, 1, struct.pack("<H", 1))
+    return _packed(exif)
 
 
 def resolution(block: bytes) -> tuple[float, float] | None:
@@ -124,8 +131,7 @@ def within(exif: bytes, most: int) -> bytes:
     while len(exif) > most:
         directory = max(kept, key=lambda part: max((len(entry.data) for entry in part.values()), default=0))
         del directory[max(directory, key=lambda tag: (tag == MAKER_NOTE, len(directory[tag].data)))]
-        tail, offset = _chain(kept, 8, LITTLE)
-        exif = struct.pack("<2sHI", b"II", 42, offset) + tail
+        exif = _packed(kept)
     return exif
 
 
@@ -151,14 +157,8 @@ def graft(path: Path, exif: bytes) -> None:
         file.write(struct.pack(layout.offset, offset))
 
 
-def _pack(file: IO[bytes]) -> bytes | None:
-    try:
-        exif = _read(file)
-    except (struct.error, ValueError, OverflowError):
-        return None
-    if not (exif.main or exif.photo.keys() - BOILERPLATE or exif.gps):
-        return None
-    exif.main[ORIENTATION] = Entry(SHORT, 1, struct.pack("<H", 1))
+def _packed(exif: Exif) -> bytes:
+    """A little-endian TIFF of the directories alone."""
     tail, offset = _chain(exif, 8, LITTLE)
     return struct.pack("<2sHI", b"II", 42, offset) + tail
 
