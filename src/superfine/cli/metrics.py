@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from superfine.cli.say import columns
+
 app = App(name="metrics", help="List the metrics, fit NIQE's model of pristine photographs.")
 
 
@@ -24,9 +26,7 @@ def list_metrics() -> int:
         better = "higher" if metric.higher_is_better else "lower"
         against = "original" if metric.reference else "input" if metric.name == "lr_consistency" else "nothing"
         rows.append((metric.name, metric.label, better, against, ", ".join(sorted(metric.needs))))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(*columns(rows), sep="\n")
     return 0
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from superfine.cli.say import columns, say
 from superfine.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,10 +42,9 @@ def list_models(*folders: Path) -> int:
         try:
             rows.append(_row(open_model(path)))
         except UserError as error:
-            print(f"superfine: {error}", file=sys.stderr)
+            say(str(error))
             status = 1
-    for line in _columns(rows):
-        print(line)
+    print(*columns(rows), sep="\n")
     return status
 
 
@@ -315,12 +314,6 @@ def _scores(variant: Variant) -> str:
         if "psnr_y" in entry:
             groups.setdefault(entry["protocol"], []).append(f"{entry['set']} {entry['psnr_y']:.2f}")
     return "; ".join(f"{', '.join(scores)} (PSNR-Y, {protocol})" for protocol, scores in groups.items())
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return [line.rstrip() for line in lines]
 
 
 _PRECISIONS = {"auto": "the device's choice", "f32": "float32 only, as half precision costs quality"}
