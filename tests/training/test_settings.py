@@ -66,7 +66,7 @@ def test_another_discriminator_by_its_name() -> None:
         ("stpes", "10", "there is no setting 'stpes'; choose one of network, loss, pixel_weight"),
         ("network.width", "10", "there is no setting 'width'"),
         ("steps", "many", "is not a value like 100000"),
-        ("steps", "0", "steps: 0 is not positive"),
+        ("steps", "0", "steps: is 0; give 1 or more"),
         ("network", "compact", "does not name one value"),
         ("steps.more", "1", "does not name one value"),
         ("discriminator.crop", "64", "there is no setting 'discriminator'"),

@@ -140,9 +140,7 @@ class PixelRecipe:
     precision: str = "bf16"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "patch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}: {getattr(self, name)} is not positive; give 1 or more")
+        _at_least(self, 1, "steps", "batch", "patch")
         _at_least(self, 0, "pixel_weight", "consistency", "checkerboard", "total_variation", "last_layer_rate")
         one_of("loss", self.loss, PIXEL_LOSSES)
         one_of("degradation", self.degradation, (PACK, *DEGRADATIONS))
@@ -217,8 +215,7 @@ class AdversarialRecipe(PixelRecipe):
         _at_least(self, 0, "adversarial_weight", "r1", "artefacts")
         one_of("adversarial", self.adversarial, ADVERSARIAL_LOSSES)
         one_of("discriminator_input", self.discriminator_input, INPUTS)
-        if self.discriminator_updates < 1:
-            raise UserError("discriminator_updates: must be 1 or more")
+        _at_least(self, 1, "discriminator_updates")
         if not 0.0 < self.discriminator_rate < math.inf:
             raise UserError("discriminator_rate: must be more than 0; 1 gives both networks one rate")
         side = self.patch * self.network.scale
