@@ -14,7 +14,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
-from superfine.images import Picture, write
+from superfine.images import Picture, in_unit, write
 
 LARGEST = 4096
 """Side of the largest pages: drawing one takes half a minute, and for twice the side eight times as long."""
@@ -76,9 +76,7 @@ def fonts_are_there() -> bool:
 
 def render(svg: str) -> NDArray[np.float32]:
     """The picture of an SVG text: H×W×3 float32 RGB in [0,1], on white."""
-    image = pyvips.Image.svgload_buffer(svg.encode()).flatten(background=255)
-    levels: NDArray[np.uint8] = image.numpy()
-    return levels.astype(np.float32) / np.float32(255)
+    return in_unit(pyvips.Image.svgload_buffer(svg.encode()).flatten(background=255).numpy())
 
 
 def page(seed: int, number: int, *, side: int, fonts: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from superfine.data.batches import Batches
 from superfine.data.pack import INDEX, Pack
 from superfine.errors import UserError
 from superfine.files import is_folder
-from superfine.images import Picture, pictures_below, read, write
+from superfine.images import Picture, in_unit, pictures_below, read, write
 from superfine.images.lettering import render_text
 from superfine.text import printable
 
@@ -92,7 +92,7 @@ def _from_pack(pack: Pack, seed: int, count: int) -> tuple[list[str], Pixels]:
     batches = Batches(pack, seed=seed, batch=count, patch=max(1, patch))
     _, hr = batches(0)
     names = [pack.entries[crop.picture].file for crop in batches.crops(0)]
-    return names, (hr / 255).astype(np.float32)
+    return names, in_unit(hr)
 
 
 def _from_folder(folder: Path, seed: int, count: int, scale: int) -> tuple[list[str], Pixels]:

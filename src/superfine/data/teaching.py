@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from superfine.data.building import Done, Job, build, folder_for
 from superfine.data.pack import Pack, Pixels
 from superfine.errors import UserError
+from superfine.images import in_unit
 
 Enlarge = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Maps H×W×3 RGB in [0,1] to sH×sW×3."""
@@ -68,7 +69,7 @@ def teach(
             if not chosen[i]:
                 yield pack.entries[i], pack.hr(i), lr
                 continue
-            result = enlarge(np.divide(lr, 255, dtype=np.float32)).clip(0, 1)
+            result = enlarge(in_unit(lr)).clip(0, 1)
             hr: Pixels = np.ascontiguousarray(np.rint(result * np.float32(255)).astype(np.uint8))
             if hr.shape != pack.hr(i).shape:
                 raise UserError(

@@ -117,7 +117,7 @@ class _Given:
         return metric(*self.lumas, crop=self.crop, data_range=255.0)
 
     def with_network(self, name: str, metric: Callable[..., float], **options: Any) -> float:
-        a, b = (levels / np.float32(255) for levels in self.levels)
+        a, b = map(in_unit, self.levels)
         return metric(a, b, crop=self.crop, weights=self.weights.get(name), device=self.device, **options)
 
     def ssim(self) -> float:
