@@ -4,12 +4,12 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from superfine.evaluation.methods import INTERPOLATIONS
 from superfine.evaluation.score import Evaluation, Score
 from superfine.metrics import METRICS
 from superfine.modelfile import parse_dial
 from superfine.modelfile.dial import FAITHFUL, TEXTURED, position
 
-BASELINES = ("nearest", "bilinear", "bicubic")
 PERCEPTUAL = ("lpips_alex", "lpips_vgg", "lpips_squeeze", "pi", "vgg_distance", "niqe")
 """Metrics of how natural a picture looks; of those measured, the first is drawn."""
 FIDELITY = ("psnr_y", "psnr_rgb", "ssim_y", "ms_ssim_y")
@@ -77,7 +77,7 @@ def telling_pictures(evaluation: Evaluation, set: str, count: int) -> list[str]:
     that more than one method was scored on; if there is one method alone, pictures in order of names.
     """
     scores = [score for score in evaluation.scores if score.set == set]
-    others = [score for score in scores if score.method not in BASELINES]
+    others = [score for score in scores if score.method not in INTERPOLATIONS]
     metric = first_of(measured(evaluation), (*FIDELITY, *measured(evaluation)))
     spreads = {}
     for name in sorted({name for score in scores for name in score.pictures}):

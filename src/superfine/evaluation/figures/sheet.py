@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superfine.errors import UserError
-from superfine.evaluation.figures.choice import BASELINES, FIDELITY, first_of
+from superfine.evaluation.figures.choice import FIDELITY, first_of
 from superfine.evaluation.figures.crops import Box, most_different
 from superfine.evaluation.figures.style import DPI, INK, SMALL, WIDTH, new_figure, shortened, styled
+from superfine.evaluation.methods import INTERPOLATIONS
 from superfine.evaluation.score import Evaluation, Score
 from superfine.evaluation.table import number
 from superfine.images import imresize, read
@@ -45,7 +46,7 @@ def crop_of(evaluation: Evaluation, set: str, name: str) -> Box:
     """
     scores = shown_methods(evaluation, set, name)
     hr = read(evaluation.picture(set, "HR", name)).pixels
-    others = [score for score in scores if score.method not in BASELINES]
+    others = [score for score in scores if score.method not in INTERPOLATIONS]
     compared = others if len(others) > 1 else scores
     results = [read(evaluation.picture(set, score.method, name)).pixels for score in compared]
     side = next((side for side in SIDES if side <= min(hr.shape[:2]) / 4), SIDES[-1])
@@ -59,7 +60,7 @@ def shown_methods(evaluation: Evaluation, set: str, name: str) -> list[Score]:
         for score in evaluation.scores
         if score.set == set and name in score.pictures and evaluation.picture(set, score.method, name).is_file()
     ]
-    return sorted(there, key=lambda score: score.method not in BASELINES)
+    return sorted(there, key=lambda score: score.method not in INTERPOLATIONS)
 
 
 @styled

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from superfine.errors import UserError
-from superfine.evaluation.figures.choice import BASELINES, curves, dial
+from superfine.evaluation.figures.choice import curves, dial
+from superfine.evaluation.methods import INTERPOLATIONS
 from superfine.files import whole_file
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def looks(methods: Sequence[str]) -> dict[str, Look]:
     found = {}
     for method in methods:
         if method in GREYS:
-            found[method] = Look(GREYS[method], MARKERS[BASELINES.index(method)])
+            found[method] = Look(GREYS[method], MARKERS[INTERPOLATIONS.index(method)])
         else:
             place = places[names[method] if names[method] in joined else method]
             found[method] = Look(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])

@@ -10,10 +10,11 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from superfine.evaluation.figures.choice import BASELINES, telling_pictures
+from superfine.evaluation.figures.choice import telling_pictures
 from superfine.evaluation.figures.crops import Box
 from superfine.evaluation.figures.draw import FOLDER, Planned
 from superfine.evaluation.figures.sheet import crop_of, shown_methods, values_of
+from superfine.evaluation.methods import INTERPOLATIONS
 from superfine.evaluation.report.text import text
 from superfine.evaluation.score import Evaluation
 from superfine.images import read
@@ -132,7 +133,7 @@ def window(crop: Box, width: int, height: int, side: int, scale: int) -> Box:
 def slider(view: View, set: str, key: str) -> str:
     """Two results with a line between them that can be moved; which two is chosen from lists. ``key`` is unique in the page."""
     methods = [method for method, _, _ in view.results]
-    trained = [method for method in methods if method not in (*BASELINES, "HR", "LR")]
+    trained = [method for method in methods if method not in (*INTERPOLATIONS, "HR", "LR")]
     left = next((method for method in ("bicubic", "LR") if method in methods), "HR")
     right = next((method for method in (*trained, "HR") if method != left), left)
     size = f'width="{view.box.width}" height="{view.box.height}"'
