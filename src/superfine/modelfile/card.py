@@ -30,7 +30,7 @@ class Variant:
     training
         Recipe, command, seed, steps, data with its SHA-256, versions: what it takes to train it again.
     measured
-        One entry for each pair of set and protocol, such as ``{"set": "Set5", "protocol": "standard", "psnr": 30.1}``.
+        One entry for each pair of set and protocol, such as ``{"set": "Set5", "protocol": "standard", "psnr_y": 30.1}``.
     """
 
     file: str
