@@ -1,11 +1,18 @@
-"""Networks' weights that others publish: found on this machine or fetched, and checked; never random ones."""
+"""Networks' weights that others publish: found on this machine or fetched, checked, and read; never random ones."""
+
+from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from superfine.download import download
+from superfine.errors import UserError
 from superfine.files import user_cache
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -44,3 +51,30 @@ def fetched(published: Published, *elsewhere: Path) -> Path:
     file = next((file for file in (ours, hub, *elsewhere) if file.is_file()), ours)
     way_out = f"fetch it elsewhere and place it at {ours} (SHA-256 {published.sha256})"
     return download(published.url, file, sha256=published.sha256, size=published.size, way_out=way_out)
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file or of torch's; no code in it is run.
+
+    Raises
+    ------
+    UserError
+        The file is missing, cannot be read, or is damaged.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    try:
+        handle = file.open("rb")
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}; give a .safetensors or .pth file of weights") from None
+    with handle:
+        try:
+            if file.suffix == ".safetensors":
+                return load_file(file)
+            tensors = torch.load(handle, map_location="cpu", weights_only=True)
+        except Exception:  # unpickling what is damaged may raise anything
+            raise UserError(f"{file}: damaged, or not a file of weights; give a .safetensors or .pth file") from None
+    if not isinstance(tensors, dict):
+        raise UserError(f"{file}: holds no tensors by name; give a .safetensors or .pth file of weights")
+    return {str(name): tensor for name, tensor in tensors.items() if isinstance(tensor, torch.Tensor)}

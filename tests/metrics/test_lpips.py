@@ -180,7 +180,7 @@ def test_refuses_files_that_are_no_weights(tmp_path: Path) -> None:
     torch.save({"features": print}, file)  # running code is what it would take to read this
     with pytest.raises(UserError, match="damaged, or not a file of weights"):
         features.read_backbone("alex", file)
-    with pytest.raises(UserError, match="is no file"):
+    with pytest.raises(UserError, match="No such file"):
         features.read_backbone("alex", tmp_path / "missing.safetensors")
 
 

@@ -12,7 +12,6 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from torch import Tensor
 from superfine.errors import UserError
 from superfine.metrics.psnr import inside
 from superfine.metrics.weights import BACKBONES, LINEAR, given_files, linear_file
-from superfine.pretrained import fetched
+from superfine.pretrained import fetched, read_tensors
 
 
 class Conv(NamedTuple):
@@ -269,27 +268,6 @@ def read_linear(net: str, file: Path) -> list[Tensor]:
     """LPIPS' weights for each of the wanted features, 1×C×1×1, in the layout of the package ``lpips``; raises likewise."""
     wanted = {f"lin{i}.model.1.weight": (1, count, 1, 1) for i, count in enumerate(channels(net))}
     return list(_picked(read_tensors(file), wanted, file, f"LPIPS weights for {net}").values())
-
-
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file or of torch's; no code in it is run.
-
-    Raises
-    ------
-    UserError
-        The file is missing or damaged.
-    """
-    if not file.is_file():
-        raise UserError(f"{file}: is no file; give a .safetensors or .pth file of weights")
-    try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        tensors = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # unpickling what is damaged may raise anything
-        raise UserError(f"{file}: damaged, or not a file of weights; give a .safetensors or .pth file") from None
-    if not isinstance(tensors, dict):
-        raise UserError(f"{file}: holds no tensors by name; give a .safetensors or .pth file of weights")
-    return {str(name): tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
 
 
 _VGG19_NAMES = {

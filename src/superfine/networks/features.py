@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from superfine.errors import UserError
-from superfine.pretrained import VGG16, VGG19, Published, fetched
+from superfine.pretrained import VGG16, VGG19, Published, fetched, read_tensors
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def load_features(
         if published is None:
             raise UserError(f"features {backbone}: are no longer published; give your own file of these weights")
         weights = fetched(published)
-    state = _select(backbone, names, _read(Path(weights)), Path(weights))
+    state = _select(backbone, names, read_tensors(Path(weights)), Path(weights))
     return Features(backbone, names, state, before_activation=before_activation)
 
 
@@ -181,20 +180,3 @@ def _select(backbone: str, layers: Sequence[str], tensors: Mapping[str, Tensor],
             state[f"{name}.{part}"] = tensor.float()
         channels = outputs
     return state
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    try:
-        handle = file.open("rb")
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; give a file of the features' weights") from None
-    with handle:
-        try:
-            if file.suffix == ".safetensors":
-                return safetensors.torch.load_file(file)
-            tensors = torch.load(handle, map_location="cpu", weights_only=True)
-        except Exception:  # unpickling what is damaged may raise anything
-            raise UserError(f"{file}: damaged, or not a file of weights; give a .safetensors or .pth file") from None
-    if not isinstance(tensors, dict):
-        raise UserError(f"{file}: holds no tensors by name; give a .safetensors or .pth file of weights")
-    return {str(name): tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
