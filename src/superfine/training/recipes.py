@@ -239,8 +239,20 @@ _SRRESNET = SRResNetConfig()
 _SRGAN = Schedule(kind="step", rate=1e-4, milestones=(0.5,), factor=0.1)
 _VGG22 = Content(weight=1.0, layers=("22",))
 _VGG54 = Content(weight=1.0, layers=("54",))
-_ESRGAN = Content(weight=1.0, before_activation=True, distance="l1", reduction="mean", rescale=1.0)
-_HALVED = Schedule(kind="step", rate=1e-4, milestones=(0.125, 0.25, 0.5, 0.75))
+
+# Wang et al. 2018, from RRDB-PSNR's weights, §3.4 and §4.1: L_percep + 5e-3 L_RaGAN + 1e-2 L1; 1e-4, halved at 50k, 100k, 200k
+# and 300k.
+_ESRGAN = AdversarialRecipe(
+    RRDBConfig(),
+    pixel_weight=1e-2,
+    content=Content(weight=1.0, before_activation=True, distance="l1", reduction="mean", rescale=1.0),
+    steps=400_000,
+    patch=32,
+    schedule=Schedule(kind="step", rate=1e-4, milestones=(0.125, 0.25, 0.5, 0.75)),
+    discriminator=ESRGANDiscriminatorConfig(),
+    adversarial="relativistic",
+    adversarial_weight=5e-3,
+)
 
 # The small network for everyday use. Ours, no paper's: L1 for PSNR; then L1, consistency with what was enlarged, and a
 # discriminator that compares the residuals of pairs, patch by patch. No features: they are left to judge the result.
@@ -309,30 +321,9 @@ RECIPES: dict[str, PixelRecipe] = {
         patch=32,
         schedule=Schedule(kind="step", rate=2e-4, milestones=(0.2, 0.4, 0.6, 0.8)),
     ),
-    # From RRDB-PSNR's weights, §3.4 and §4.1: L_percep + 5e-3 L_RaGAN + 1e-2 L1; 1e-4, halved at 50k, 100k, 200k, 300k.
-    "esrgan": AdversarialRecipe(
-        RRDBConfig(),
-        pixel_weight=1e-2,
-        content=_ESRGAN,
-        steps=400_000,
-        patch=32,
-        schedule=_HALVED,
-        discriminator=ESRGANDiscriminatorConfig(),
-        adversarial="relativistic",
-        adversarial_weight=5e-3,
-    ),
+    "esrgan": _ESRGAN,
     # §3.3: the features of a VGG16 trained for materials, conv5_3 before its activation; bring the file with --features.
-    "esrgan-minc": AdversarialRecipe(
-        RRDBConfig(),
-        pixel_weight=1e-2,
-        content=replace(_ESRGAN, backbone="minc", layers=("53",)),
-        steps=400_000,
-        patch=32,
-        schedule=_HALVED,
-        discriminator=ESRGANDiscriminatorConfig(),
-        adversarial="relativistic",
-        adversarial_weight=5e-3,
-    ),
+    "esrgan-minc": replace(_ESRGAN, content=replace(_ESRGAN.content, backbone="minc", layers=("53",))),
     "compact-fidelity": _FIDELITY,
     "compact-texture": _TEXTURE,
     # The same for photographs as they are found: mostly compressed, some soft, some noisy, a few ruined.
