@@ -54,9 +54,11 @@ def test_the_loss_falls(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: P
 
 
 KILLED = """
+import os
 import sys
 from pathlib import Path
 import torch
+import torch._dynamo, torch.utils.tensorboard  # which optimiser and monitor import, and which take longer than all else
 torch.set_num_threads(1)
 from superfine.data import Pack
 from superfine.networks.compact import CompactConfig
@@ -64,9 +66,22 @@ from superfine.training.pixel_stage import train
 from superfine.training.recipes import PixelRecipe, Schedule
 from superfine.training.setup import Options
 recipe = PixelRecipe(
-    CompactConfig(channels=8, convs=2), steps=400, batch=4, patch=6, schedule=Schedule(rate=2e-3, warmup=2)
+    CompactConfig(channels=8, convs=2), steps=200, batch=4, patch=6, schedule=Schedule(rate=2e-3, warmup=2)
 )
-train("small", recipe, Pack(Path(sys.argv[1])), Path(sys.argv[2]), options=Options(save_every=10, log_every=5))
+
+def attempt():
+    train("small", recipe, Pack(Path(sys.argv[1])), Path(sys.argv[2]), options=Options(save_every=10, log_every=5))
+
+if __name__ != "__main__":
+    attempt()
+else:
+    for _ in sys.stdin:
+        child = os.fork()
+        if not child:
+            attempt()
+            os._exit(0)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -78,19 +93,26 @@ def test_kill_9_and_the_same_command_again_end_with_the_same_bits(
     monkeypatch.setattr(sys, "argv", [str(script), str(small_pack.path), str(tmp_path / "whole")])
     runpy.run_path(str(script))
 
-    command = [sys.executable, str(script), str(small_pack.path)]
     run = tmp_path / "killed"
-    steps = []
-    for _ in range(2):
-        process = subprocess.Popen([*command, str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        before = steps[-1] if steps else 0
-        while not (run / "log.jsonl").exists() or f'"step": {before + 20},' not in (run / "log.jsonl").read_text():
-            assert process.poll() is None, "it ended before it could be killed"
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        steps.append(torch.load(run / "checkpoint.pt", weights_only=True)["step"])
-    assert 0 < steps[0] < steps[1] < 400, "both attempts were cut short, and the second went on from the first"
+    steps = [0]
+    # Each attempt is a process of its own, forked off one that has imported torch.
+    command = [sys.executable, str(script), str(small_pack.path), str(run)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as forking:
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        for _ in range(2):
+            print(file=forking.stdin, flush=True)
+            child = int(forking.stdout.readline())
+            awaited = f'"step": {steps[-1] + 20},'
+            while not (run / "log.jsonl").exists() or awaited not in (run / "log.jsonl").read_text():
+                os.kill(child, 0)  # which fails where it ended by itself
+                time.sleep(0.002)
+            os.kill(child, signal.SIGKILL)
+            assert int(forking.stdout.readline()) == -signal.SIGKILL
+            steps.append(torch.load(run / "checkpoint.pt", weights_only=True)["step"])
+    assert 0 < steps[1] < steps[2] < 200, "both attempts were cut short, and the second went on from the first"
     monkeypatch.setattr(sys, "argv", [str(script), str(small_pack.path), str(run)])
     runpy.run_path(str(script))
 
