@@ -57,14 +57,14 @@ def test_interpolations_are_imresize(bench: BenchmarkSet) -> None:
 def test_a_model_gives_what_the_engine_gives(dialled: Path, bench: BenchmarkSet) -> None:
     given = ["compact-x4", str(dialled), f"{dialled}:texture", f"{dialled}:0.6"]
     methods = open_methods(given)
-    dials = [0.0, 0.0, "texture", 0.6]
-    for item in bench.items:
-        pair = bench.pair(item)
-        for method, dial in zip(methods, dials, strict=True):
-            expected = load(dialled, dial=dial).upscale(pair.lr)
+    for method, dial in zip(methods, (0.0, 0.0, "texture", 0.6), strict=True):
+        produce, model = method.ready(1), load(dialled, dial=dial)
+        for item in bench.items:
+            pair = bench.pair(item)
+            expected = model.upscale(pair.lr)
             # In colour already rounded to levels.
             expected = expected if pair.grey else np.rint(expected * 255).astype(np.uint8)
-            found = method.ready(1)(bench, item, pair).pixels
+            found = produce(bench, item, pair).pixels
             assert found.dtype == expected.dtype
             np.testing.assert_array_equal(found, expected)
 
