@@ -40,7 +40,7 @@ def test_a_sheet_beside_the_photograph(
     assert capsys.readouterr().err == (
         "superfine: photo-compare.png: exists already; give --overwrite to replace it, or another -o\n"
     )
-    assert main([*arguments[:2], "--overwrite", "--models", "compact-x4", "--device", "cpu"]) == 0
+    assert main([*arguments[:2], "--overwrite", "--models", "srcnn-x4", "--device", "cpu"]) == 0
     assert Path("photo-compare.png").read_bytes() != first
 
 
