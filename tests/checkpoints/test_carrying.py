@@ -1,5 +1,6 @@
 """Textures on a network that has learnt on."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +16,25 @@ from superfine.modelfile import GRAPH, ModelFolder, open_model, write_model
 Run = Callable[..., Path]
 
 
+@pytest.fixture(scope="module")
+def published(write_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of both models, which are copied."""
+    folder = tmp_path_factory.mktemp("published")
+    publish(write_run(folder, seed=1, name="run-a"), folder / "before", licence="CC-BY-4.0")
+    publish(write_run(folder, seed=2, name="run-b"), folder / "before", variant="texture")
+    publish(write_run(folder, seed=3, name="run-c"), folder / "after", licence="MIT")
+    return folder
+
+
 @pytest.fixture
-def before(make_run: Run, tmp_path: Path) -> ModelFolder:
+def before(published: Path, tmp_path: Path) -> ModelFolder:
     """A fidelity and the texture that was made from it."""
-    publish(make_run(seed=1, name="run-a"), tmp_path / "before", licence="CC-BY-4.0")
-    return publish(make_run(seed=2, name="run-b"), tmp_path / "before", variant="texture")
+    return open_model(shutil.copytree(published / "before", tmp_path / "before"))
 
 
 @pytest.fixture
-def after(make_run: Run, tmp_path: Path) -> ModelFolder:
-    return publish(make_run(seed=3, name="run-c"), tmp_path / "after", licence="MIT")
+def after(published: Path, tmp_path: Path) -> ModelFolder:
+    return open_model(shutil.copytree(published / "after", tmp_path / "after"))
 
 
 def test_what_the_texture_learnt_is_added(before: ModelFolder, after: ModelFolder, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The dial as a file."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +16,21 @@ from superfine.openvino_core import core
 Run = Callable[..., Path]
 
 
+@pytest.fixture(scope="module")
+def published(write_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of both models, which are copied."""
+    folder = tmp_path_factory.mktemp("published")
+    publish(write_run(folder, seed=1, name="run-a"), folder / "a", licence="CC-BY-4.0")
+    publish(write_run(folder, seed=2, name="run-b"), folder / "b", licence="CC-BY-4.0")
+    publish(write_run(folder, seed=3, name="run-c"), folder / "b", variant="texture")
+    return folder
+
+
 @pytest.fixture
-def ends(make_run: Run, tmp_path: Path) -> tuple[ModelFolder, ModelFolder]:
+def ends(published: Path, tmp_path: Path) -> tuple[ModelFolder, ModelFolder]:
     """Two models of one network; the second has two variants."""
-    a = publish(make_run(seed=1, name="run-a"), tmp_path / "a", licence="CC-BY-4.0")
-    publish(make_run(seed=2, name="run-b"), tmp_path / "b", licence="CC-BY-4.0")
-    return a, publish(make_run(seed=3, name="run-c"), tmp_path / "b", variant="texture")
+    a, b = (open_model(shutil.copytree(published / name, tmp_path / name)) for name in "ab")
+    return a, b
 
 
 def run(graph: Path) -> np.ndarray:
