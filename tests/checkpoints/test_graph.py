@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from superfine import networks
 from superfine.checkpoints.graph import export_graph
+from superfine.engine.backends import Backend
 from superfine.engine.backends.openvino import OpenVino
 from superfine.engine.backends.torch import Torch
 from superfine.errors import UserError
@@ -106,23 +107,25 @@ def test_other_padding_and_indices_are_refused(forward: Callable[[Tensor], Tenso
         export_graph(Net(), "w.safetensors", {})
 
 
-def run_everywhere(network: nn.Module, x: Tensor, folder: Path) -> dict[str, NDArray[np.float32]]:
-    """What each reader of the graph computes, in float32, and the network itself (``truth``) with the same weights."""
+def readers(network: nn.Module, folder: Path) -> dict[str, Callable[[Tensor], NDArray[np.float32]]]:
+    """What computes in float32 what the graph says, and the network itself (``truth``) with the same weights."""
     weights = half({key: value.numpy() for key, value in network.state_dict().items()})
     network.load_state_dict({key: torch.from_numpy(value.astype(np.float32)) for key, value in weights.items()})
     graph = folder / "graph.onnx"
     graph.write_bytes(export_graph(network.eval(), "w.safetensors", offsets(weights)))
     (folder / "w.safetensors").write_bytes(encode(weights))
     onnx.checker.check_model(graph)
-    windows = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy())
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    with torch.no_grad():
-        return {
-            "truth": network(x).numpy(),
-            "onnxruntime": session.run(None, {"input": x.numpy()})[0],
-            "openvino": OpenVino(graph, "f32").run(windows).transpose(0, 3, 1, 2),
-            "torch": Torch(graph, "torch:cpu").in_float32().run(windows).transpose(0, 3, 1, 2),
-        }
+
+    def by(backend: Backend) -> Callable[[Tensor], NDArray[np.float32]]:
+        return lambda x: backend.run(np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy())).transpose(0, 3, 1, 2)
+
+    return {
+        "truth": lambda x: network(x).detach().numpy(),
+        "onnxruntime": lambda x: session.run(None, {"input": x.numpy()})[0],
+        "openvino": by(OpenVino(graph, "f32")),
+        "torch": by(Torch(graph, "torch:cpu").in_float32()),
+    }
 
 
 EVERY_NETWORK = [
@@ -144,8 +147,10 @@ EVERY_NETWORK = [
 def test_every_network_is_the_same_everywhere(architecture: str, config: dict, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = networks.build(architecture, config)
+    computed_by = readers(network, tmp_path)
     for size in ((1, 3, 9, 14), (2, 3, 8, 11)):
-        results = run_everywhere(network, torch.rand(size), tmp_path)
+        x = torch.rand(size)
+        results = {reader: compute(x) for reader, compute in computed_by.items()}
         truth = results.pop("truth")
         assert truth.shape[2:] == (size[2] * network.scale, size[3] * network.scale)
         assert truth.std() > 1e-3
