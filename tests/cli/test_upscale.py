@@ -253,7 +253,7 @@ def test_a_folder_that_cannot_be_written(upscale: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt(model: Path, tmp_path: Path, number: signal.Signals) -> None:
     write(noise(), tmp_path / "a.png")
-    write(noise(2500, 2500), tmp_path / "b.png")
+    write(noise(1200, 1200), tmp_path / "b.png")
     run = subprocess.Popen(
         command("a.png", "b.png", "--model", model, "--device", "cpu", "--tile", "16"),
         cwd=tmp_path,
