@@ -70,8 +70,10 @@ def test_a_teacher_is_mixed_into_the_target_and_not_into_what_is_enlarged(
     torch.testing.assert_close(mixed, 0.25 * photograph + 0.75 * taught, rtol=0, atol=1e-6)
 
 
-def test_a_teacher_of_another_scale_is_refused(small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path) -> None:
-    halved = pack(tmp_path / "waves", tmp_path / "halved.pack", scale=2)
+def test_a_teacher_of_another_scale_is_refused(
+    waves: Path, small_pack: Pack, small_recipe: PixelRecipe, tmp_path: Path
+) -> None:
+    halved = pack(waves, tmp_path / "halved.pack", scale=2)
     taught = teach(halved, lambda lr: lr.repeat(2, 0).repeat(2, 1), tmp_path / "two", teacher={"name": "nearest"})
     assert halved.sha256 == small_pack.sha256, "of the large pictures alone"
     recipe = replace(small_recipe, teacher_weight=0.5)
