@@ -114,7 +114,7 @@ def small(request: pytest.FixtureRequest) -> Small:
         if hasattr(paper.discriminator, "crop"):
             settings["discriminator.crop"] = str(int(settings["patch"]) * paper.network.scale)
     # Those of deep features learn as soon as others, and take ten times as long for a step.
-    return Small(name, override(paper, settings), Options(features=features), steps=15 if deep else 50)
+    return Small(name, override(paper, settings), Options(features=features), steps=20 if deep else 50)
 
 
 def test_no_recipe_is_forgotten() -> None:
