@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from superfine.files import user_cache
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ VGG19 = torchvision(
 
 
 def fetched(published: Published, *elsewhere: Path) -> Path:
-    """The file where it lies: in our cache, in torch hub's, or ``elsewhere``; or else fetched to ours.
+    """The file where it lies: in our cache, in torch hub's, or ``elsewhere``; or else fetched to ours, which is logged.
 
     Raises
     ------
@@ -49,6 +52,8 @@ def fetched(published: Published, *elsewhere: Path) -> Path:
     ours = user_cache() / "superfine" / published.name
     hub = Path(os.environ.get("TORCH_HOME") or user_cache() / "torch") / "hub" / "checkpoints" / published.name
     file = next((file for file in (ours, hub, *elsewhere) if file.is_file()), ours)
+    if not file.is_file():
+        logger.info("fetching %s, %.0f MB, to %s", published.url, published.size / 1e6, ours)
     way_out = f"fetch it elsewhere and place it at {ours} (SHA-256 {published.sha256})"
     return download(published.url, file, sha256=published.sha256, size=published.size, way_out=way_out)
 

@@ -1,5 +1,6 @@
 """The command itself: help without heavy imports, versions, unknown words."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     for command in ("upscale", "models", "data", "train", "evaluate"):
         assert command in printed
+
+
+def test_what_the_package_logs_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("superfine.pretrained").info("fetching %s", "weights")
+    logging.getLogger("another").warning("its own business")
+    assert capsys.readouterr().err == "superfine: fetching weights\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")

@@ -1,5 +1,6 @@
 """VGG features: layers, normalisation, gradients, layouts, and where weights come from."""
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -229,13 +230,18 @@ def served(noise: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         thread.join()
 
 
-def test_published_weights_are_fetched_once(served: tuple[Path, list[str]], noise: State, tmp_path: Path) -> None:
+def test_published_weights_are_fetched_once(
+    served: tuple[Path, list[str]], noise: State, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "superfine")
     _, asked = served
     for _ in range(2):
         network = load_features("vgg19", ["22"], before_activation=True)
         torch.testing.assert_close(network.get_parameter("conv2_2.weight"), noise["conv2_2.weight"], check_stride=False)
     assert asked == ["/vgg19-test.pth"]
     assert [p.name for p in (tmp_path / "cache" / "superfine").iterdir()] == ["vgg19-test.pth"]
+    (said,) = caplog.messages
+    assert re.fullmatch(r"fetching http://\S+/vgg19-test\.pth, \d+ MB, to .*/cache/superfine/vgg19-test\.pth", said)
 
 
 def test_other_weights_than_the_published_ones_are_refused(served: tuple[Path, list[str]]) -> None:

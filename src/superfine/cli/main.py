@@ -1,6 +1,7 @@
 """The command line: registers the commands, and turns an error for the user into one line and status 1."""
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,17 @@ def _converted(hint: Any, tokens: Sequence[Token]) -> Any:
         raise ValueError(f"give a whole number, not {tokens[0].value}.")
     return convert(hint, tokens)
 
+
+class _Said(logging.Handler):
+    """What the package logs, said as all else is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+logger = logging.getLogger("superfine")
+logger.setLevel(logging.INFO)
+logger.addHandler(_Said())
 
 app = App(
     name="superfine",
