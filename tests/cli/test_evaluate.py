@@ -211,14 +211,11 @@ def test_another_tools_pictures_are_scored(photos: Path, tmp_path: Path, capsys:
     assert "no error that PSNR-Y sees" in out
 
 
-def test_everything_is_written_where_asked(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_everything_is_written_where_asked(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "new" / "out"
     crops = ["--crops", "photos/1:8,4,32,20"]
     arguments = ["evaluate", "bicubic", "compact-x4", "--sets", str(photos), "-o", str(out), *crops]
-    monkeypatch.setattr(sys, "argv", ["superfine", *arguments])
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert (out / "table.md").read_text(encoding="utf-8") == printed

@@ -44,7 +44,6 @@ def test_photographs_to_a_finished_run(
         *("--validate-every", "2"),
     ]
     (photos / "broken.jpg").unlink()
-    monkeypatch.setattr(sys, "argv", ["superfine", *arguments])
     assert main(arguments) == 0
     assert "finished; PSNR-Y " in capsys.readouterr().out
     with monkeypatch.context() as patch:

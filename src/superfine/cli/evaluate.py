@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from superfine.cli import typed
 from superfine.errors import UserError
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def evaluate(
             jobs=jobs,
             progress=progress,
             say=unwritten.append,
-            command=shlex.join(["superfine", *sys.argv[1:]]),
+            command=typed.command(),
         )
     strays = unused(evaluation, naturalness) if naturalness else []
     if naturalness:

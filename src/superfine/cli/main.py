@@ -13,7 +13,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter, Token, convert
 
-from superfine.cli import compare, data, evaluate, metrics, models, train, upscale
+from superfine.cli import compare, data, evaluate, metrics, models, train, typed, upscale
 from superfine.cli.say import say
 from superfine.errors import UserError
 from superfine.version import __version__
@@ -57,6 +57,7 @@ app.command(metrics.app)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 all done, 1 something failed and was said, 130 interrupted."""
+    typed.arguments.set(arguments)
     try:
         status = app(arguments, exit_on_error=False, print_error=False)
     except UserError as error:

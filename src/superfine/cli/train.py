@@ -2,13 +2,12 @@
 
 import math
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from superfine.cli import typed
 from superfine.errors import UserError
 
 
@@ -122,7 +121,7 @@ def train(
         Pack(data),
         out or Path("runs") / recipe,
         seed=seed,
-        command=shlex.join(["superfine", *sys.argv[1:]]),
+        command=typed.command(),
         options=Options(
             device=device,
             compiled=compile,
