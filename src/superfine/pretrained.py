@@ -54,7 +54,7 @@ def fetched(published: Published, *elsewhere: Path) -> Path:
     file = next((file for file in (ours, hub, *elsewhere) if file.is_file()), ours)
     if not file.is_file():
         logger.info("fetching %s, %.0f MB, to %s", published.url, published.size / 1e6, ours)
-    way_out = f"fetch it elsewhere and place it at {ours} (SHA-256 {published.sha256})"
+    way_out = f"give a file of your own, or fetch it elsewhere and place it at {ours} (SHA-256 {published.sha256})"
     return download(published.url, file, sha256=published.sha256, size=published.size, way_out=way_out)
 
 
