@@ -262,8 +262,8 @@ def test_without_a_connection_it_says_what_to_place_where(tmp_path: Path, monkey
     with pytest.raises(UserError) as caught:
         load_features("vgg19", ["54"], before_activation=True)
     assert str(caught.value) == (
-        "http://127.0.0.1:1/vgg19-dcbb9e9d.pth: Connection refused; give a file of your own, or fetch it elsewhere and place it at "
-        f"{tmp_path}/superfine/vgg19-dcbb9e9d.pth (SHA-256 {'ab' * 32})"
+        "http://127.0.0.1:1/vgg19-dcbb9e9d.pth: Connection refused; give a file of your own, or fetch it elsewhere and place "
+        f"it at {tmp_path}/superfine/vgg19-dcbb9e9d.pth (SHA-256 {'ab' * 32})"
     )
 
 
