@@ -175,6 +175,29 @@ def test_srgans_rescaling() -> None:
     assert linear == pytest.approx(3 / 4 / 12.75)
 
 
+def test_content_of_windows_asks_how_much_there_is_and_not_where() -> None:
+    texture = torch.zeros(1, 1, 8, 8)
+    texture[..., ::2] = 2.0
+    settings = {"distance": "l1", "reduction": "mean", "rescale": 1.0}
+    moved, fainter = {"conv2_2": texture.roll(1, -1)}, {"conv2_2": texture / 2}
+    assert content(moved, {"conv2_2": texture}, **settings).item() == pytest.approx(2.0)
+    assert content(moved, {"conv2_2": texture}, window=8, **settings).item() == 0.0
+    assert content(fainter, {"conv2_2": texture}, window=8, **settings).item() == pytest.approx(0.5)
+
+
+def test_windows_have_a_size_in_pixels_and_overlap_by_half() -> None:
+    torch.manual_seed(0)
+    for layer, side in (("conv1_2", 16), ("conv2_2", 8), ("conv3_1", 4)):
+        made, wanted = torch.rand(2, 3, 24, 32), torch.rand(2, 3, 24, 32)
+        means = [
+            (made - wanted)[:, :, y : y + side, x : x + side].mean((2, 3))
+            for y in range(0, 24 - side + 1, side // 2)
+            for x in range(0, 32 - side + 1, side // 2)
+        ]
+        loss = content({layer: made}, {layer: wanted}, distance="l1", reduction="mean", rescale=1.0, window=16)
+        assert loss.item() == pytest.approx(torch.stack(means).abs().mean().item(), rel=1e-5)
+
+
 def test_content_of_several_layers() -> None:
     result = {"conv1_2": maps(1, 1, 1, 1), "conv2_2": maps(2, 2)}
     target = {"conv1_2": maps(0, 0, 0, 0), "conv2_2": maps(0, 0)}

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from superfine.errors import UserError
+from superfine.networks.features import stride
 from superfine.networks.srcnn import luma
 
 # Pixels: results and targets are N×C×H×W.
@@ -190,11 +191,17 @@ def content(
     distance: str,
     reduction: str,
     rescale: float,
+    window: int = 0,
 ) -> Tensor:
     """``Σ_layers reduce d(r·φ(result), r·φ(target))``: a distance of feature maps, with the features' rescaling r.
 
     SRGAN (Ledig et al. 2017, Eq. 5): ``mse``, ``positions``, r = 1/12.75, one layer after its ReLU. ESRGAN (Wang et al. 2018,
     §3.2): ``l1``, before it; its code: ``mean``, r = 1.
+
+    With a ``window``, feature maps are averaged over it first. After its ReLU, a feature's mean says how much there is of what
+    it responds to, not where, so a texture that is like the photograph's is as good as the same one. Texture matching
+    (Sajjadi et al. 2017, "EnhanceNet", §4.2.3) compares Gram matrices, the means of all products of two features, in windows
+    of 16 pixels.
 
     Parameters
     ----------
@@ -206,6 +213,8 @@ def content(
     reduction
         ``positions`` divides by N·W·H and sums over the C channels, as Eq. 5 is written; ``mean`` divides by N·C·W·H, as most
         code does, which makes it C (128 for φ2,2, 512 for φ5,4) times smaller.
+    window
+        Its side in pixels, so half as many positions behind each max-pooling; windows overlap by half. 0 is none.
 
     Raises
     ------
@@ -219,7 +228,11 @@ def content(
     assert result.keys() == target.keys(), "both are features of the same layers"
     terms = []
     for layer in result:
-        difference = DISTANCES[distance](result[layer] * rescale, target[layer] * rescale)
+        made, wanted = result[layer] * rescale, target[layer] * rescale
+        if window:
+            side = window // stride([layer])
+            made, wanted = (F.avg_pool2d(maps, side, stride=side // 2) for maps in (made, wanted))
+        difference = DISTANCES[distance](made, wanted)
         if reduction == "positions":
             difference = difference.sum(1)
         terms.append(difference.mean())

@@ -45,6 +45,22 @@ def test_features_need_crops_of_their_least_size() -> None:
     assert override(recipe("srresnet-mse"), {"patch": "1"}).patch == 1
 
 
+def test_windows_of_features_are_halved_in_every_layer_and_fit_into_crops() -> None:
+    settings = {"content.layers": "12,22", "content.window": "12"}
+    assert override(recipe("srresnet-vgg22"), settings).content.window == 12
+    with pytest.raises(
+        UserError, match=r"content.window: 14 cannot be halved into the positions of 12, 22; give a multiple of 4"
+    ):
+        override(recipe("srresnet-vgg22"), settings | {"content.window": "14"})
+    with pytest.raises(UserError, match=r"content.window: -4 cannot"):
+        override(recipe("srresnet-vgg22"), settings | {"content.window": "-4"})
+    assert override(recipe("srresnet-vgg22"), settings | {"patch": "3"}).patch == 3
+    with pytest.raises(
+        UserError, match=r"patch: 2 makes crops of 8 HR pixels, too small for windows of 12; give 3 or more"
+    ):
+        override(recipe("srresnet-vgg22"), settings | {"patch": "2"})
+
+
 def test_discriminators_need_crops_that_they_can_halve() -> None:
     assert override(recipe("compact-texture"), {"patch": "10", "network.scale": "2"}).patch == 10
     with pytest.raises(UserError, match=r"patch: 9 makes crops of 18 HR pixels, .* multiple of 4"):

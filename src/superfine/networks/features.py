@@ -106,8 +106,11 @@ def layer_name(backbone: str, layer: str) -> str:
     return name
 
 
-def smallest(layers: Iterable[str]) -> int:
-    """Side of the smallest picture that has features of all ``layers``, such as ``conv5_4``: each max-pooling halves it."""
+def stride(layers: Iterable[str]) -> int:
+    """Pixels between two positions of the last of ``layers``, such as ``conv5_4``: each max-pooling doubles them.
+
+    That is also the side of the smallest picture that has features of them all.
+    """
     return max((2 ** (int(name[4]) - 1) for name in layers), default=1)
 
 

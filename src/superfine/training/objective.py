@@ -55,6 +55,7 @@ def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
                 distance=recipe.content.distance,
                 reduction=recipe.content.reduction,
                 rescale=recipe.content.rescale,
+                window=recipe.content.window,
             )
         if recipe.consistency:
             values["consistency"] = recipe.consistency * consistency(result, target, scale=scale)

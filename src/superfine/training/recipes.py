@@ -28,7 +28,7 @@ from superfine.networks.discriminators import (
     SRGANDiscriminatorConfig,
     UNetDiscriminatorConfig,
 )
-from superfine.networks.features import layer_name, smallest
+from superfine.networks.features import layer_name, stride
 from superfine.networks.rrdb import RRDBConfig
 from superfine.networks.srcnn import SRCNNConfig
 from superfine.networks.srresnet import SRResNetConfig
@@ -84,7 +84,8 @@ class Content:
     """The content loss (:func:`superfine.losses.content`) on the features of ``backbone``; ``weight`` 0 turns it off.
 
     ``rescale`` multiplies the features. SRGAN's 1/12.75 belongs to VGG19's published weights; weights whose activations are
-    normalised to mean 1 want 1.
+    normalised to mean 1 want 1. ``window`` is the side in pixels of windows whose means are compared, instead of positions; 0
+    is none.
     """
 
     weight: float = 0.0
@@ -94,6 +95,7 @@ class Content:
     distance: str = "mse"
     reduction: str = "positions"
     rescale: float = SRGAN_RESCALE
+    window: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 0, "weight", prefix="content.")
@@ -101,8 +103,12 @@ class Content:
             raise UserError(f"content.rescale: {self.rescale} is no factor of features; give a number above 0")
         one_of("content.distance", self.distance, DISTANCES)
         one_of("content.reduction", self.reduction, REDUCTIONS)
-        for layer in self.layers:
-            layer_name(self.backbone, layer)
+        apart = stride([layer_name(self.backbone, layer) for layer in self.layers])
+        if self.window < 0 or self.window % (2 * apart):
+            raise UserError(
+                f"content.window: {self.window} cannot be halved into the positions of {', '.join(self.layers)}; give a "
+                f"multiple of {2 * apart}, or 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -154,11 +160,12 @@ class PixelRecipe:
             )
         if self.content.weight:
             names = [layer_name(self.content.backbone, layer) for layer in self.content.layers]
-            least = math.ceil(smallest(names) / self.network.scale)
-            if self.patch < least:
-                side = self.patch * self.network.scale
+            side, window = self.patch * self.network.scale, self.content.window
+            least = max(stride(names), window)
+            if side < least:
                 raise UserError(
-                    f"patch: {self.patch} makes crops of {side} HR pixels, too small for {max(names)}; give {least} or more"
+                    f"patch: {self.patch} makes crops of {side} HR pixels, too small for "
+                    f"{f'windows of {window}' if window else max(names)}; give {math.ceil(least / self.network.scale)} or more"
                 )
         if not 0.0 <= self.average < 1.0:
             raise UserError(f"average: {self.average} is outside [0, 1); 0.999 is usual, 0 turns it off")

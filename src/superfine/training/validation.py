@@ -17,7 +17,7 @@ from superfine.errors import UserError
 from superfine.images import Metadata, Picture, imresize, in_unit, write
 from superfine.metrics import PROTOCOLS, Pair, pairs, score
 from superfine.metrics.pairs import own_name
-from superfine.networks.features import Features, smallest
+from superfine.networks.features import Features, stride
 from superfine.training.recipes import PACK
 
 CROP = 64
@@ -52,7 +52,7 @@ class Validation:
         self.scale, self.features = scale, features
         self.pairs: list[Pair] = list(pairs(folder, scale))
         # Told now: the first measurement is hours away.
-        least = max(2 * PROTOCOLS["standard"].crop(scale) + 1, 1 if features is None else smallest(features.layers))
+        least = max(2 * PROTOCOLS["standard"].crop(scale) + 1, 1 if features is None else stride(features.layers))
         for pair in self.pairs:
             height, width = pair.hr.shape[:2]
             if min(height, width) < least:
