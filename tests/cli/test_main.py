@@ -137,6 +137,36 @@ def test_a_fraction_is_no_whole_number(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["upscale", ""], ""),
+        (["upscale", "photo.png", "-o", ""], "Invalid value for -o: "),
+        (["upscale", "photo.png", "--model", ""], "Invalid value for --model: "),
+        (["data", "pack", "photos", ""], ""),
+        (["data", "pages", "--count", "1", "--side", "64", "-o", ""], "Invalid value for -o: "),
+        (["evaluate", "bicubic", "--sets", ""], "Invalid value for --sets: "),
+        (["models", "show", ""], ""),
+    ],
+)
+def test_an_empty_name_is_not_the_current_folder(
+    arguments: list[str],
+    named: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.startswith(f"superfine: {named}an argument is empty; ")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_description_may_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "publish", f"{tmp_path / 'absent'}", "-o", f"{tmp_path / 'new'}", "--description", ""]) == 1
+    assert "absent" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "arguments", [["upscal"], ["train"], ["evaluate", "bicubic"], ["train", "x", "--data", "y", "--stepz", "3"]]
 )
 def test_what_is_mistyped_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

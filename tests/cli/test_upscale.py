@@ -186,9 +186,6 @@ def test_names_of_every_kind(started: Run, tmp_path: Path, encoding: str) -> Non
     ("arguments", "pattern"),
     [
         (("missing.png",), r"missing\.png: .*; .*"),
-        (("",), r"an input is empty; .*"),
-        (("photo.png", "-o", ""), r"--output is empty; .*"),
-        (("photo.png", "--model", ""), r"--model is empty; .*"),
         (("photo.png", "--model", "wonder"), r"wonder: no bundled model .*"),
         (("photo.png", "--tile", 3), r"tile 3: too small; give 16 or more, or leave it out"),
         (("photo.png", "--dial", 0.5), r"dial 0\.5: .*"),

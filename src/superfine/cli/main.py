@@ -20,9 +20,12 @@ from superfine.version import __version__
 
 
 def _converted(hint: Any, tokens: Sequence[Token]) -> Any:
-    """What was typed, as cyclopts reads it; but a fraction is no whole number, where cyclopts would round it."""
+    """What was typed, as cyclopts reads it; but a fraction is no whole number, where cyclopts would round it, and nothing is no
+    name: as a path it would be the current folder."""
     if hint is int and "." in tokens[0].value:
         raise ValueError(f"give a whole number, not {tokens[0].value}.")
+    if "" in (token.value for token in tokens) and tokens[0].keyword != "--description":
+        raise ValueError("an argument is empty; give it, or leave it out (is a variable of the shell unset?).")
     return convert(hint, tokens)
 
 

@@ -8,16 +8,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from superfine.cli.say import say
-from superfine.errors import UserError
 from superfine.text import one_line
 from superfine.zoo import DEFAULT
 
 
 def upscale(
-    inputs: list[str],
+    inputs: list[Path],
     /,
     *,
-    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     model: str = DEFAULT,
     dial: str | None = None,
     self_ensemble: Annotated[bool, Parameter(negative="")] = False,
@@ -66,14 +65,9 @@ def upscale(
     from superfine.engine.jobs import plan_jobs
     from superfine.modelfile import parse_dial
 
-    # As a path, an empty text would be the current folder and all that is in it.
-    for what, given in (("an input", inputs), ("--output", [output]), ("--model", [model])):
-        if "" in given:
-            raise UserError(f"{what} is empty; give a name (is a variable of the shell unset?)")
     dialled = None if dial is None else parse_dial(dial)
     loaded = load(model, device=device, dial=dialled, self_ensemble=self_ensemble)
-    folder = None if output is None else Path(output)
-    jobs = plan_jobs([Path(text) for text in inputs], folder, scale=loaded.scale, format=format, say=say)
+    jobs = plan_jobs(inputs, output, scale=loaded.scale, format=format, say=say)
     terminal = sys.stderr.isatty()
     with bar("enlarging", "kilopixels") as progress:
         summary = batch.run(
@@ -88,7 +82,7 @@ def upscale(
         )
     if summary.interrupted:
         say(f"interrupted; {summary.done} of {len(jobs)} pictures were done")
-    where = "beside the originals" if output is None else f"in {folder}"
+    where = "beside the originals" if output is None else f"in {output}"
     if len(jobs) == 1:
         where = f"in {jobs[0].target}"
     backend, stands = loaded.backend, loaded.dial if isinstance(loaded.dial, str) else f"{loaded.dial:g}"
