@@ -91,6 +91,13 @@ def test_a_folder_named_like_a_file_is_a_folder(tmp_path: Path) -> None:
     assert targets(jobs, tmp_path) == [("a.png", "out.png/a.png")]
 
 
+def test_a_slash_at_the_end_makes_it_a_folder(tmp_path: Path) -> None:
+    tree(tmp_path, "a.png")
+    for name in ("album.v2", "large.png"):
+        jobs = plan_jobs([tmp_path / "a.png"], f"{tmp_path / name}/", scale=4)
+        assert targets(jobs, tmp_path) == [("a.png", f"{name}/a.png")]
+
+
 def test_format(tmp_path: Path) -> None:
     tree(tmp_path, "a.png", "b.JPEG")
     jobs = plan_jobs([tmp_path / "a.png", tmp_path / "b.JPEG"], None, scale=2, format="jpg")

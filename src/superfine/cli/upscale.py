@@ -16,7 +16,7 @@ def upscale(
     inputs: list[Path],
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     model: str = DEFAULT,
     dial: str | None = None,
     self_ensemble: Annotated[bool, Parameter(negative="")] = False,

@@ -27,7 +27,7 @@ class Job:
 
 def plan_jobs(
     inputs: Sequence[Path],
-    output: Path | None,
+    output: str | Path | None,
     *,
     scale: int,
     format: str | None = None,
@@ -36,8 +36,8 @@ def plan_jobs(
     """Find the pictures and decide where each result goes.
 
     - Without ``output``, beside the input: ``photo.jpg`` becomes ``photo@4x.jpg``.
-    - ``output`` with a suffix, for one input file, is the file; otherwise it is a folder, in which files keep their name
-      and folders are mirrored.
+    - ``output`` with a suffix, for one input file, is the file; otherwise, or where its text ends in a slash, it is a folder,
+      in which files keep their name and folders are mirrored.
     - A result has the input's format, or PNG if superfine does not write that.
     - Folders are searched to any depth for pictures. Left out are hidden files, whatever lies in ``output``, links to folders,
       and earlier results: ``photo@4x.*`` where there is a picture ``photo.*``. A folder that cannot be searched is a job too,
@@ -64,7 +64,9 @@ def plan_jobs(
         turn comes, so that the others are done.
     """
     suffixes = _suffixes(format)
-    as_file = _is_file(inputs, output)
+    as_folder = str(output).endswith(("/", os.sep))  # which a path does not keep
+    output = None if output is None else Path(output)
+    as_file = not as_folder and _is_file(inputs, output)
     if as_file and output is not None and suffixes and output.suffix.lower() not in suffixes:
         raise UserError(f"{output}: is not named as --format {format} asks; leave out --format, or change the name")
     jobs: dict[Path, Job] = {}
