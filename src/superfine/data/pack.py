@@ -62,7 +62,7 @@ class Pack:
         Raises
         ------
         UserError
-            Not a pack, or its files are damaged.
+            Not a pack, or its files are damaged or cannot be read.
         """
         self.path = Path(path)
         try:
@@ -77,7 +77,10 @@ class Pack:
             self.skipped = [Skipped(**entry) for entry in index["skipped"]]
             self._checked: str | None = index.get("near_duplicates_left_out")
             self.teacher: dict[str, Any] | None = index.get("teacher")
-            names: list[str] = index["files"]
+            sizes = [entry.hr_bytes() for entry in self.entries]
+            self._hr_offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+            self._hr = self._map(index["files"][0], int(self._hr_offsets[-1]))
+            self._lr = self._map(index["files"][1], int(self._hr_offsets[-1]) // self.scale**2)
         except (FileNotFoundError, NotADirectoryError):
             if (self.path / JOURNAL).is_file():
                 raise UserError(
@@ -86,14 +89,12 @@ class Pack:
             raise UserError(f"{path}: is not a pack; make one with superfine data pack FOLDER -o {path}") from None
         except UserError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise UserError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from None
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             raise UserError(
                 f"{path}: its {INDEX} is damaged ({error}); delete the folder and make the pack again"
             ) from None
-        sizes = [entry.hr_bytes() for entry in self.entries]
-        self._hr_offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        self._hr = self._map(names[0], int(self._hr_offsets[-1]))
-        self._lr = self._map(names[1], int(self._hr_offsets[-1]) // self.scale**2)
 
     def __len__(self) -> int:
         return len(self.entries)
