@@ -74,7 +74,8 @@ def pages(
     seed
         Decides what is on them.
     fonts
-        Font families of this machine; sans-serif, serif and monospace if left out.
+        Font families of this machine; sans-serif, serif and monospace if left out. One that is not there is
+        replaced by another.
     """
     from superfine.cli.progress import bar
     from superfine.data.pages import FONTS
