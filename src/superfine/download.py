@@ -1,6 +1,5 @@
 """Downloads that resume, are checked, and appear whole or not at all."""
 
-import hashlib
 import http.client
 import os
 import shutil
@@ -15,7 +14,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from superfine.errors import UserError
-from superfine.files import lock
+from superfine.files import lock, sha256_of
 from superfine.version import __version__
 
 Progress = Callable[[int, int | None], None]
@@ -92,7 +91,7 @@ def download(
                 if sha256 is None and not (came_from == url and version):
                     file.truncate(0)
                 _fetch_all(url, file, validator, size, progress, way_out)
-            if sha256 is not None and (found := _sha256(part)) != sha256.lower():
+            if sha256 is not None and (found := sha256_of(part)) != sha256.lower():
                 os.truncate(part, 0)
                 raise UserError(f"{url}: gave another file than expected (SHA-256 {found}, not {sha256}); {way_out}")
             part.replace(path)
@@ -106,16 +105,11 @@ def _is_there(path: Path, sha256: str | None, size: int | None) -> bool:
     if not path.exists():
         return False
     wrong = (size is not None and path.stat().st_size != size) or (
-        sha256 is not None and _sha256(path) != sha256.lower()
+        sha256 is not None and sha256_of(path) != sha256.lower()
     )
     if wrong:
         raise UserError(f"{path}: is there, but is not the file that is wanted; move it away or give another place")
     return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

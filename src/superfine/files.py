@@ -1,6 +1,7 @@
-"""Files that appear whole or not at all, locks on them, and names for them."""
+"""Files that appear whole or not at all, locks on them, their hashes, and names for them."""
 
 import errno
+import hashlib
 import os
 import re
 import sys
@@ -152,6 +153,12 @@ def part_name(name: str, pid: int, number: int) -> str:
 def is_part(name: str) -> bool:
     """Whether this is the name of such a temporary file, of any process on any machine."""
     return name.startswith(".") and name.endswith(".part")
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_folder(path: Path) -> bool:

@@ -6,7 +6,6 @@ commit of a repository, the number of pictures is checked, and :class:`Fetched` 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from superfine.data.unpack import unpack
 from superfine.download import Progress, download
 from superfine.errors import UserError
+from superfine.files import sha256_of
 
 RECORD = "source.json"
 
@@ -176,8 +176,7 @@ def fetch(
     part = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)  # of an attempt that was killed
-        with source.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = archive.sha256 or sha256_of(source)
         pictures = unpack(source, part, pictures=archive.pictures, progress=progress)
         record = {**asdict(archive), "pictures": pictures, "sha256": digest, "verified": archive.sha256 is not None}
         (part / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,12 +1,11 @@
 """Benchmark sets: folders of originals and twins under a name, with the hashes of their files."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from superfine.errors import UserError
-from superfine.files import folder_name
+from superfine.files import folder_name, sha256_of
 from superfine.metrics.pairs import Item, Pair, find_pairs, own_name, read_pair
 
 
@@ -82,7 +81,6 @@ def sha256(file: Path) -> str:
         It cannot be read.
     """
     try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256_of(file)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}; check the file and its permissions") from None
