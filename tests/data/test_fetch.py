@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 import tarfile
 import threading
 import zipfile
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from superfine import download as downloading
-from superfine.data.fetch import RECORD, SOURCES, Archive, fetch
+from superfine.data.fetch import RECORD, SOURCES, Archive, Fetched, fetch
 from superfine.data.unpack import unpack
 from superfine.errors import UserError
 
@@ -217,6 +218,22 @@ def test_killed_while_unpacking_it_starts_that_again(server: Server, tmp_path: P
     assert_complete(fetch(server.archive(), tmp_path).folder)
     assert len(server.asked) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["Set"], "what was downloaded is removed after a stop too"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, folders have no locks")
+def test_of_several_at_once_one_unpacks_and_the_others_wait(server: Server, tmp_path: Path) -> None:
+    others: list[Fetched] = []
+    other = threading.Thread(target=lambda: others.append(fetch(server.archive(), tmp_path)))
+
+    def joined_by_another(done: int, total: int | None) -> None:
+        if total != len(ZIP) and done and other.ident is None:
+            other.start()
+            other.join(0.2)  # it must not get far
+
+    got = fetch(server.archive(), tmp_path, progress=joined_by_another)
+    other.join()
+    assert others == [replace(got, already=True)]
+    assert_complete(got.folder)
 
 
 def link(name: str) -> bytes:

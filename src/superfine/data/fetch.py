@@ -14,7 +14,7 @@ from pathlib import Path
 from superfine.data.unpack import unpack
 from superfine.download import Progress, download
 from superfine.errors import UserError
-from superfine.files import sha256_of
+from superfine.files import alone, sha256_of
 
 RECORD = "source.json"
 
@@ -154,7 +154,8 @@ def fetch(
     """Download an archive into the folder ``to`` and unpack it there; what was done before is not done again.
 
     An archive that somebody has put into ``to`` is used, and left there; one that was downloaded is removed once it is
-    unpacked. Interrupted at any moment, the next call goes on.
+    unpacked. Interrupted at any moment, the next call goes on. Of several at once with one ``to``, one works and the others
+    wait.
 
     Parameters
     ----------
@@ -166,9 +167,19 @@ def fetch(
         No connection (the message tells what to place where), another file than expected, a damaged archive, a folder in
         the way, no room.
     """
+    folder = to / archive.folder
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        with alone(to, wait=True):
+            return _there(folder) if folder.exists() else _fetched(archive, to, progress)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}); make room or choose another folder"
+        ) from error
+
+
+def _fetched(archive: Archive, to: Path, progress: Progress) -> Fetched:
     folder, file = to / archive.folder, to / archive.file
-    if folder.exists():
-        return _there(folder)
     # Under a name of its own, or nobody could tell, after a stop, whether it was brought or downloaded.
     source = file if file.exists() else to / f"{archive.file}.fetched"
     way_out = f"run the same command again, or download the file elsewhere, put it at {file} and run it again"
@@ -183,10 +194,6 @@ def fetch(
         part.rename(folder)
         if source != file:
             source.unlink()
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written ({error.strerror}); make room or choose another folder"
-        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Fetched(folder, pictures, digest, archive.sha256 is not None, already=False)
