@@ -209,10 +209,12 @@ def test_bad_files_are_listed_and_skipped(photos: Path, tmp_path: Path, write_no
     write_noise(photos / "tiny.png", 3, 50, 1)
     write_noise(photos / "window.png", 40, 40, 1, channels=4)
     (photos / "notes.txt").write_text("ignored")
+    (photos / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     made = pack(photos, tmp_path / "out")
     assert len(made) == 5
     reasons = {skipped.file: skipped.reason for skipped in made.skipped}
-    assert set(reasons) == {"bad.jpg", "text.png", "tiny.png", "window.png"}
+    assert set(reasons) == {"bad.jpg", "phone.heic", "text.png", "tiny.png", "window.png"}
+    assert "HEIC" in reasons["phone.heic"]
     assert "empty" in reasons["bad.jpg"]
     assert "smaller than 4×4" in reasons["tiny.png"]
     assert "transparent" in reasons["window.png"]
@@ -228,6 +230,17 @@ def test_names_that_are_not_text_and_links_to_nowhere(photos: Path, tmp_path: Pa
     made = pack(photos, tmp_path / "out")
     assert "caf\udce9.png" in [entry.file for entry in made.entries]
     assert [(entry.file, entry.reason) for entry in made.skipped] == [("nowhere.png", "does not exist; check the name")]
+
+
+def test_a_link_to_a_folder_is_listed(photos: Path, tmp_path: Path, write_noise: Callable[..., None]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    write_noise(tmp_path / "elsewhere" / "linked.png", 32, 32, 1)
+    (photos / "link").symlink_to(tmp_path / "elsewhere")
+    made = pack(photos, tmp_path / "out")
+    assert len(made) == 5
+    assert [(entry.file, entry.reason.split(";")[0]) for entry in made.skipped] == [
+        ("link", "is a link to a folder, and not searched")
+    ]
 
 
 def test_a_locked_folder_is_listed(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

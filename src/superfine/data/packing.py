@@ -20,7 +20,8 @@ from superfine.data.building import Done, Job, build, folder_for
 from superfine.data.duplicates import near, signs
 from superfine.data.pack import Entry, Pack, Skipped
 from superfine.errors import UserError
-from superfine.images import imresize, is_picture, read
+from superfine.files import is_folder
+from superfine.images import imresize, is_picture, is_unread, read
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ def _scan(source: Path, prefix: str) -> Iterator[_File]:
     unsearchable: list[OSError] = []
     for folder, folders, files in os.walk(source, onerror=unsearchable.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(folder, name) for name in files if is_picture(name)]
-    # Folders that are locked and links to nowhere go the way of all files that cannot be read, and are listed.
+        found += [Path(folder, name) for name in files if is_picture(name) or is_unread(name)]
+        found += [path for path in (Path(folder, name) for name in folders) if path.is_symlink()]
+    # Locked folders, pictures of kinds that are not read and links to nowhere are listed as all files that cannot be read.
     found += [Path(error.filename) for error in unsearchable]
     for path in sorted(found, key=lambda path: path.relative_to(source).as_posix()):
         try:
@@ -116,6 +118,8 @@ def _is_current(old: Pack, jobs: list[_File]) -> bool:
 
 def _convert(job: _File, scale: int) -> Done:
     """Decode one file; runs in a worker thread (libvips and NumPy leave the interpreter free)."""
+    if is_folder(job.path) and job.path.is_symlink():
+        return Skipped(job.file, "is a link to a folder, and not searched; give what it leads to as another folder")
     try:
         picture = read(job.path)
     except UserError as error:
