@@ -165,6 +165,18 @@ def test_pixels_that_a_crash_of_the_machine_has_lost_are_made_again(
         assert hashlib.sha256(made.hr(i)).hexdigest() == entry.sha256
 
 
+def test_a_journal_that_is_no_text_is_followed_as_far_as_it_is(
+    photos: Path, tmp_path: Path, decoded: list[str]
+) -> None:
+    out = tmp_path / "out"
+    half_packed(photos, out, 3)
+    with (out / "building.jsonl").open("ab") as journal:
+        journal.write(b"\xff\xfe\n")
+    decoded.clear()
+    assert len(pack(photos, out)) == 5
+    assert len(decoded) == 2
+
+
 def test_a_file_that_was_repaired_meanwhile_is_packed(photos: Path, tmp_path: Path) -> None:
     good = (photos / "1.png").read_bytes()
     (photos / "1.png").write_bytes(good[:60])

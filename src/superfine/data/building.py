@@ -157,7 +157,7 @@ def _resume(
     skipped: list[Skipped] = []
     lines = []
     if (out / JOURNAL).exists():
-        lines = (out / JOURNAL).read_text(encoding="utf-8").splitlines()
+        lines = (out / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines()
     kept = 0
     with ExitStack() as stack:
         files = [stack.enter_context((out / name).open("a+b")) for name in BUILDING]
