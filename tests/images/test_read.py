@@ -468,10 +468,10 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 21_000, 21_000, 8, 2, 0, 0, 0)
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
-    assert "has 50000 × 50000 = 2,500 megapixels, more than the 400 allowed" in message(path)
+    assert "has 21000 × 21000 = 441 megapixels, more than the 400 allowed" in message(path)
     assert "is damaged" in message(path, max_pixels=10**10)  # so it was the size, not the missing data
 
 
@@ -480,6 +480,24 @@ def test_max_pixels(tmp_path: Path, suffix: str) -> None:
     path = saved(tmp_path / f"a{suffix}", photograph())
     assert read(path, max_pixels=90 * 130).pixels.shape == (90, 130, 3)
     assert "megapixels" in message(path, max_pixels=90 * 130 - 1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pyvips.Error("unable to write to memory", "vips_image_write_to_memory: out of memory -- size == 308MB"),
+        MemoryError("Unable to allocate 1.21 GiB"),
+    ],
+)
+def test_too_little_memory_is_not_taken_for_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def numpy(_: Any) -> None:
+        raise error
+
+    path = saved(tmp_path / "a.png", photograph())
+    monkeypatch.setattr(pyvips.Image, "numpy", numpy)
+    assert "too little memory" in message(path)
 
 
 NAMES: list[Callable[[str], str]] = [

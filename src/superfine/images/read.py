@@ -68,8 +68,9 @@ def read(path: str | PathLike[str], *, max_pixels: int = 400_000_000) -> Picture
     Raises
     ------
     UserError
-        If the file is missing, not readable, empty, cut short, damaged, too large or no picture of these formats; if its
-        colours would be read wrong: a TIFF's YCbCr or 8-bit Lab, HDR in AVIF and PNG; if a TIFF's first page is a thumbnail.
+        If the file is missing, not readable, empty, cut short, damaged, too large, for the memory too, or no picture of these
+        formats; if its colours would be read wrong: a TIFF's YCbCr or 8-bit Lab, HDR in AVIF and PNG; if a TIFF's first page
+        is a thumbnail.
     """
     with _opened(Path(path)) as (image, tiff_exif, notes):
         samples, greatest = _decoded(image, Path(path), max_pixels)
@@ -146,7 +147,11 @@ def _opened(path: Path) -> Iterator[_Opened]:
         raise UserError(f"{path}: does not exist; check the name") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check the file and its permissions") from error
-    except pyvips.Error as error:
+    except (MemoryError, pyvips.Error) as error:
+        if isinstance(error, MemoryError) or "out of memory" in str(error):
+            raise UserError(
+                f"{path}: there is too little memory to read it; close other programs, or shrink it"
+            ) from error
         # libvips' own words are not told: all threads share them, so they may be about another file.
         raise UserError(f"{path}: is damaged or cut short; get the file again") from error
 
