@@ -250,8 +250,15 @@ EDITS = {
     "variants as a list": (lambda d: d.update(variants=[]), "variants"),
     "a variant that is text": (lambda d: d["variants"].update(fidelity="x"), "fidelity"),
     "unknown key in a variant": (lambda d: d["variants"]["texture"].update(weight=1), "weight"),
-    "a number of no set": (lambda d: d["variants"]["texture"].update(measured=[{"psnr_y": 30.0}]), "without a set"),
-    "a number alone": (lambda d: d["variants"]["texture"].update(measured=[30.0]), "without a set and a protocol"),
+    "a number of no set": (
+        lambda d: d["variants"]["texture"].update(measured=[{"psnr_y": 30.0}]),
+        "set and a protocol",
+    ),
+    "a number alone": (lambda d: d["variants"]["texture"].update(measured=[30.0]), "set and a protocol"),
+    "text for a measured number": (
+        lambda d: d["variants"]["texture"].update(measured=[{"set": "Set5", "protocol": "standard", "psnr_y": "30"}]),
+        "'psnr_y': '30'., not numbers with a set",
+    ),
     "a hash too few": (lambda d: d["files"].pop("graph.onnx"), "files"),
     "a hash too many": (lambda d: d["files"].update({"x.onnx": "0" * 64}), "files"),
     "not a hash": (lambda d: d["files"].update({"graph.onnx": "0" * 63}), "graph.onnx"),

@@ -46,3 +46,8 @@ def test_runs_that_differ_are_both_told() -> None:
     both = {"a": FIRST, "b": other_seed, "c": other_start}
     assert told_once(both)["b"] == other_seed
     assert names(told_once(both)) == ["first", "first", "first", "second"]
+
+
+def test_a_start_that_was_edited_by_hand_is_told_as_it_is() -> None:
+    told = FIRST | {"start": "the weights of a friend"}
+    assert told_once(told) == told

@@ -122,11 +122,10 @@ class Card:
         for name, entry in data["variants"].items():
             _check(entry, _VARIANT, f"{file}: variant {name!r}")
             for measured in entry["measured"]:
-                if not isinstance(measured, dict) or not all(
-                    isinstance(measured.get(key), str) for key in ("set", "protocol")
-                ):
+                if not _is_measured(measured):
                     raise UserError(
-                        f"{file}: variant {name!r}: `measured` holds {measured!r}, without a set and a protocol; measure again"
+                        f"{file}: variant {name!r}: `measured` holds {measured!r}, not numbers with a set and a protocol; "
+                        "measure again"
                     )
         card = cls(**(data | {"variants": {name: Variant(**entry) for name, entry in data["variants"].items()}}))
         card._check_values(file)
@@ -194,6 +193,15 @@ def _check(data: object, kinds: Mapping[str, type], where: str) -> None:
             raise UserError(f"{where}: `{key}` is missing; publish the model again")
         if not isinstance(data[key], kind) or isinstance(data[key], bool):
             raise UserError(f"{where}: `{key}` must be {_KINDS[kind]}; publish the model again")
+
+
+def _is_measured(entry: object) -> bool:
+    kinds = {"set": str, "protocol": str}
+    return (
+        isinstance(entry, dict)
+        and kinds.keys() <= entry.keys()
+        and all(isinstance(value, kinds.get(key, int | float)) for key, value in entry.items())
+    )
 
 
 def _plain(name: str) -> bool:

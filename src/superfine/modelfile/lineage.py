@@ -28,8 +28,8 @@ def _once(told: Any, known: set[str]) -> Any:
     if not isinstance(told, dict):
         return told
     if _is_training(told):
-        start = told.get("start") or {}
-        own = {key: value for key, value in told.items() if key != "start"} | {"start": start.get("sha256")}
+        start = told.get("start")
+        own = told | {"start": start.get("sha256") if isinstance(start, dict) else start}
         identity = json.dumps(own, sort_keys=True)
         if identity in known:
             return {"name": told.get("name"), "command": told.get("command"), "told": "before"}
