@@ -246,20 +246,6 @@ def test_a_penalty_is_logged_until_the_next_one(recipe: AdversarialRecipe, small
     assert len(set(logs[0])) == 2, "those of steps 1 and 9"
 
 
-def test_a_checkpoint_of_before_the_penalty_was_kept_goes_on(
-    recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path
-) -> None:
-    recipe = replace(recipe, **PENALISED)
-    whole = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "whole")
-    run = adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run", options=Options(minutes=0.0))
-    state = torch.load(run.path / "checkpoint.pt", weights_only=True)
-    del state["penalty"]
-    torch.save(state, run.path / "checkpoint.pt")
-    assert adversarial_stage.train("gan", recipe, small_pack, tmp_path / "run").finished
-    ends = [(folder / "weights.safetensors").read_bytes() for folder in (whole.path, run.path)]
-    assert ends[0] == ends[1]
-
-
 def test_an_illness_is_met_once_though_its_penalty_was_ill_too(
     recipe: AdversarialRecipe, small_pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

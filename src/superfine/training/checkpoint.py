@@ -14,9 +14,6 @@ from superfine.files import whole_file
 
 FILE = "checkpoint.pt"
 
-LATER: dict[str, dict[str, Tensor]] = {"penalty": {"latest": torch.zeros(())}}
-"""Parts that checkpoints lack which were written before there were such parts, as they are restored then."""
-
 Part = nn.Module | Optimizer | dict[str, Tensor]
 """What a checkpoint is made of: networks, optimisers, moving averages. Each is restored in place."""
 
@@ -48,7 +45,7 @@ def load(run: Path, parts: Mapping[str, Part]) -> tuple[int, int]:
     if not file.exists():
         return 0, 0
     try:
-        state: dict[str, Any] = LATER | torch.load(file, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         for name, part in parts.items():
             if isinstance(part, dict):
                 for key, value in part.items():
