@@ -436,6 +436,10 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda p: save(tensors("conv_input.weight", "residual.0.in1.weight"), p),
         "instance norm depends on the whole picture",
     ),
+    "SRCNN": (
+        lambda p: save(networks.build("srcnn", {"channels": 2, "mapped": 2}).state_dict(), p),
+        "such as SRCNN's; the file does not say how many times",
+    ),
     "MSRResNet": (
         lambda p: save(tensors("conv_first.weight", "body.0.conv1.weight", "upconv1.weight"), p),
         "MSRResNet",

@@ -286,6 +286,13 @@ REFUSED: tuple[Refused, ...] = (
         by_spandrel=True,
     ),
     Refused(
+        "three convolutions, such as SRCNN's",
+        ("conv1.weight", "conv2.weight", "conv3.weight"),
+        "the file does not say how many times they enlarge, so it cannot be imported; of superfine's own, keep the model",
+        lacks=("conv4.weight",),
+        by_spandrel=True,
+    ),
+    Refused(
         "compact (SRVGGNet) with fixed activations",
         ("body.0.weight", "body.2.weight"),
         "the file does not say whether they are ReLU or leaky ReLU; only files with PReLU can be imported",
