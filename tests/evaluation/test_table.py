@@ -66,6 +66,12 @@ def test_markdown_has_its_protocol_and_sources(usual: Evaluation) -> None:
     assert "(R) recalled" in sources
 
 
+def test_each_protocol_is_told() -> None:
+    one, other = (score(name, "mine", 1, 25.0, 0.7, protocol=name) for name in PROTOCOLS)
+    told = table.protocol_line(evaluation(one, other))
+    assert [f"Protocol {name}, ×4: " in told for name in PROTOCOLS] == [True, True]
+
+
 def test_markdown_escapes_what_ends_a_cell() -> None:
     text = lines(table.markdown(evaluation(score("a\\|b", "mine", 1, 25.0, 0.7))))
     assert text[2] == r"| a\\\|b | 25.00 / .7000 |"

@@ -177,11 +177,10 @@ def notes(evaluation: Evaluation) -> list[str]:
 
 
 def protocol_line(evaluation: Evaluation) -> str:
-    """The protocol of the numbers, in one sentence."""
+    """The protocol of the numbers, in one sentence; in several where scores were put together from several evaluations."""
     weights = {metric: Path(file) for metric, file in evaluation.weights.items()}
-    return PROTOCOLS[evaluation.scores[0].protocol].line(
-        _metrics(evaluation), scale=evaluation.scores[0].scale, weights=weights
-    )
+    kinds = dict.fromkeys((score.protocol, score.metrics, score.scale) for score in evaluation.scores)
+    return " ".join(PROTOCOLS[name].line(metrics, scale=scale, weights=weights) for name, metrics, scale in kinds)
 
 
 def sources(evaluation: Evaluation) -> str:

@@ -13,9 +13,8 @@ from superfine.evaluation.report import tables
 from superfine.evaluation.report.text import text
 from superfine.evaluation.report.views import BUDGET, CROP, WINDOW, Purse, Shown, chart, crop_row, slider, views
 from superfine.evaluation.score import Evaluation
-from superfine.evaluation.table import sources
+from superfine.evaluation.table import protocol_line, sources
 from superfine.files import whole_file
-from superfine.metrics import PROTOCOLS
 
 FILE = "report.html"
 
@@ -91,15 +90,7 @@ def _results(evaluation: Evaluation) -> str:
         published = (
             f'<p class="soft">In italics what is published; the small numbers are ours less these. {text(where)}</p>'
         )
-    return f'{tables.means(evaluation)}\n<p class="soft">{_protocol(evaluation)}</p>{published}'
-
-
-def _protocol(evaluation: Evaluation) -> str:
-    """Its sentence; more than one where scores were put together from several evaluations."""
-    weights = {metric: Path(file) for metric, file in evaluation.weights.items()}
-    kinds = dict.fromkeys((score.protocol, score.metrics, score.scale) for score in evaluation.scores)
-    lines = (PROTOCOLS[name].line(metrics, scale=scale, weights=weights) for name, metrics, scale in kinds)
-    return "<br>".join(map(text, lines))
+    return f'{tables.means(evaluation)}\n<p class="soft">{text(protocol_line(evaluation))}</p>{published}'
 
 
 def _set(evaluation: Evaluation, set: str, index: int, shown: Shown) -> str:
@@ -134,7 +125,7 @@ def _made(evaluation: Evaluation, purse: Purse) -> str:
     )
     return (
         f"<h3>Command</h3>\n<pre>{text(evaluation.command)}</pre>\n"
-        f"<h3>Protocol</h3>\n<p>{_protocol(evaluation)}</p>\n"
+        f"<h3>Protocol</h3>\n<p>{text(protocol_line(evaluation))}</p>\n"
         f"<h3>Versions</h3>\n<ul>{versions}</ul>\n"
         "<h3>SHA-256</h3>\n<p>Of each method: a model's graph and weights, or the ready-made pictures.</p>\n"
         f'<div class="scroll"><table><tbody>{hashes}</tbody></table></div>\n'
