@@ -304,6 +304,15 @@ def test_names_of_every_kind(evaluated: Evaluation, tmp_path: Path) -> None:
     Page(report(odd, tmp_path))
 
 
+@pytest.mark.parametrize("kind", ["bicubic", "small_0", "LR"])
+def test_a_picture_of_another_size_is_told(evaluated: Evaluation, out: Path, tmp_path: Path, kind: str) -> None:
+    moved = replace(evaluated, pictures=shutil.copytree(out / "pictures", tmp_path / "pictures"))
+    file = tmp_path / "pictures" / "Set5" / kind / "baby.png"
+    write(Picture(np.zeros((8, 8, 3), np.float32)), file)
+    with pytest.raises(UserError, match=rf"^{re.escape(str(file))}: is 8×8, not \d+×\d+; evaluate again$"):
+        report(moved, tmp_path)
+
+
 def test_a_report_that_cannot_be_written(evaluated: Evaluation, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"report\.html: cannot be written: .*; check the folder and the space$"):
         report(evaluated, tmp_path / "missing")

@@ -48,7 +48,7 @@ def crop_of(evaluation: Evaluation, set: str, name: str) -> Box:
     hr = read(evaluation.picture(set, "HR", name)).pixels
     others = [score for score in scores if score.method not in INTERPOLATIONS]
     compared = others if len(others) > 1 else scores
-    results = [read(evaluation.picture(set, score.method, name)).pixels for score in compared]
+    results = [kept(evaluation, set, score.method, name, hr.shape[:2]) for score in compared]
     side = next((side for side in SIDES if side <= min(hr.shape[:2]) / 4), SIDES[-1])
     return most_different(results or [hr], hr, side, side, border=max((score.scale for score in scores), default=0))
 
@@ -61,6 +61,21 @@ def shown_methods(evaluation: Evaluation, set: str, name: str) -> list[Score]:
         if score.set == set and name in score.pictures and evaluation.picture(set, score.method, name).is_file()
     ]
     return sorted(there, key=lambda score: score.method not in INTERPOLATIONS)
+
+
+def kept(evaluation: Evaluation, set: str, method: str, name: str, size: tuple[int, ...]) -> Pixels:
+    """A picture that was kept, see :meth:`Evaluation.picture`, of the height and width ``size``.
+
+    Raises
+    ------
+    UserError
+        It is damaged, or of another size.
+    """
+    file = evaluation.picture(set, method, name)
+    pixels = read(file).pixels
+    if pixels.shape[:2] != size:
+        raise UserError(f"{file}: is {pixels.shape[1]}×{pixels.shape[0]}, not {size[1]}×{size[0]}; evaluate again")
+    return pixels
 
 
 @styled
@@ -90,11 +105,7 @@ def comparison_sheet(evaluation: Evaluation, set: str, name: str, *, crop: Box |
 
     panels = [("HR", "original", hr[box.slices])]
     for score in scores:
-        pixels = read(evaluation.picture(set, score.method, name)).pixels
-        if pixels.shape != hr.shape:
-            raise UserError(
-                f"{evaluation.picture(set, score.method, name)}: not of the original's size; evaluate again"
-            )
+        pixels = kept(evaluation, set, score.method, name, hr.shape[:2])
         panels.append((score.method, values_of(score, name), pixels[box.slices]))
 
     across = min(ACROSS, len(panels))

@@ -32,7 +32,7 @@ def report(evaluation: Evaluation, out: Path, *, crops: Mapping[tuple[str, str],
     Raises
     ------
     UserError
-        A picture is damaged; the file cannot be written.
+        A picture is damaged, or of another size than its original; the file cannot be written.
     """
     out, purse = Path(out), Purse()
     figures = "\n".join(filter(None, (chart(figure, out, purse) for figure in planned(evaluation, crops))))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from superfine.evaluation.figures.choice import telling_pictures
 from superfine.evaluation.figures.crops import Box
 from superfine.evaluation.figures.draw import FOLDER, Planned
-from superfine.evaluation.figures.sheet import crop_of, shown_methods, values_of
+from superfine.evaluation.figures.sheet import crop_of, kept, shown_methods, values_of
 from superfine.evaluation.methods import INTERPOLATIONS
 from superfine.evaluation.report.text import text
 from superfine.evaluation.score import Evaluation
@@ -72,7 +72,7 @@ def views(evaluation: Evaluation, purse: Purse) -> dict[str, Shown]:
     Raises
     ------
     UserError
-        A picture is damaged.
+        A picture is damaged, or of another size than its original.
     """
     shown = {set: Shown() for set in evaluation.sets}
     spent = False  # on the crops: one that does not fit ends them, so that no more are made for nothing
@@ -106,12 +106,12 @@ def _view(evaluation: Evaluation, set: str, name: str, side: int) -> View:
     hr = read(evaluation.picture(set, "HR", name)).pixels
     box = window(crop_of(evaluation, set, name), hr.shape[1], hr.shape[0], side, scale)
     results = [("HR", "original", _webp(hr[box.slices]))]
-    low = evaluation.picture(set, "LR", name)
-    if low.is_file():
+    if evaluation.picture(set, "LR", name).is_file():
+        low = kept(evaluation, set, "LR", name, (hr.shape[0] // scale, hr.shape[1] // scale))
         small = Box(box.x // scale, box.y // scale, box.width // scale, box.height // scale)
-        results.append(("LR", "input, its pixels repeated", _webp(read(low).pixels[small.slices])))
+        results.append(("LR", "input, its pixels repeated", _webp(low[small.slices])))
     for score in scores:
-        pixels = read(evaluation.picture(set, score.method, name)).pixels
+        pixels = kept(evaluation, set, score.method, name, hr.shape[:2])
         results.append((score.method, values_of(score, name), _webp(pixels[box.slices])))
     return View(name, box, tuple(results))
 
