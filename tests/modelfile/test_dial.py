@@ -25,6 +25,7 @@ ALL = ("fidelity", "texture", "photo-fidelity", "photo-texture", "v-2")
 )
 def test_what_it_means(text: str, expected: tuple[str, str, float]) -> None:
     assert mixture(parse_dial(text), ALL, "model") == expected
+    assert mixture(text, ALL, "model") == expected
 
 
 @pytest.mark.parametrize(

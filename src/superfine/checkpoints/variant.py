@@ -29,7 +29,6 @@ from superfine.modelfile import (
     half,
     offsets,
     open_model,
-    parse_dial,
     write_model,
 )
 from superfine.modelfile.dial import mixture, position
@@ -81,7 +80,7 @@ def write_variant(
     out = Path(out)
     if not re.fullmatch("[a-z0-9][a-z0-9_-]*", variant):
         raise UserError(f"variant {variant!r}: not a plain name; use small letters, digits and hyphens")
-    if position(parse_dial(variant)) is not None:
+    if position(variant) is not None:
         raise UserError(f"variant {variant!r}: the dial would read a number; choose another name")
     folded = fold(network)
     facts = cast(networks.Network, folded)
@@ -96,7 +95,7 @@ def write_variant(
     order = sorted({**variants, variant: None}, key=lambda key: key != "fidelity")
     if dial is None:
         dial = before.card.dial if before else "0"
-    mixture(parse_dial(dial), order, str(out))
+    mixture(dial, order, str(out))
     entry = Variant(f"{variant}.safetensors", description, dict(training))
     first = entry.file if order[0] == variant else variants[order[0]].file
     graph = export_graph(folded, first, offsets(weights))

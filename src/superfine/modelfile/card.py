@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from superfine.errors import UserError
-from superfine.modelfile.dial import mixture, parse_dial
+from superfine.modelfile.dial import mixture
 
 FORMAT = 1
 """The version of the model folder's layout that this code reads and writes."""
@@ -144,7 +144,7 @@ class Card:
         if not self.variants:
             raise UserError(f"{file}: names no variant; publish the model again")
         try:
-            mixture(parse_dial(self.dial), self.variants, "it")
+            mixture(self.dial, self.variants, "it")
         except UserError as error:
             raise UserError(f"{file}: {error}") from None
         weights = [variant.file for variant in self.variants.values()]

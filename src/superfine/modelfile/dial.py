@@ -13,7 +13,7 @@ FAITHFUL, TEXTURED = "fidelity", "texture"
 _PAIRS = re.compile(r"([a-z0-9][a-z0-9_-]*-)(\d+(?:\.\d+)?)")
 
 
-def parse_dial(text: str) -> float | str:
+def parse_dial(text: float | str) -> float | str:
     """The dial as people type it: a number, or else text."""
     try:
         return float(text)
@@ -23,6 +23,7 @@ def parse_dial(text: str) -> float | str:
 
 def position(dial: float | str) -> tuple[str, float] | None:
     """What the names of both variants begin with, and the number: ``("", 0.4)``, ``("photo-", 0.4)``; None for a name."""
+    dial = parse_dial(dial)
     if not isinstance(dial, str):
         return "", dial
     match = _PAIRS.fullmatch(dial)

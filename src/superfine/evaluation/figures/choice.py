@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from superfine.evaluation.methods import INTERPOLATIONS
 from superfine.evaluation.score import Evaluation, Score
 from superfine.metrics import METRICS
-from superfine.modelfile import parse_dial
 from superfine.modelfile.dial import FAITHFUL, TEXTURED, position
 
 PERCEPTUAL = ("lpips_alex", "lpips_vgg", "lpips_squeeze", "pi", "vgg_distance", "niqe")
@@ -26,7 +25,7 @@ def dial(method: str) -> tuple[str, float] | None:
     for value, end in enumerate((FAITHFUL, TEXTURED)):
         if text == end or text.endswith(f"-{end}"):
             return name + (colon + text.removesuffix(f"-{end}") if text != end else ""), float(value)
-    place = position(parse_dial(text))
+    place = position(text)
     if place is None or not 0 <= place[1] <= 1:
         return None
     return name + (colon + place[0].removesuffix("-") if place[0] else ""), place[1]
