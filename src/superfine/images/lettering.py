@@ -29,7 +29,8 @@ def render_text(text: str, width: int, *, font: str) -> NDArray[np.float32]:
         cause = " ".join(str(error).split())
         raise UserError(f"libvips cannot draw text here ({cause}); install a font such as DejaVu Sans") from None
     ink = np.asarray(image.numpy(), np.float32).reshape(image.height, image.width)[:, :width] / 255
-    # libvips cuts away what is empty above the letters, which differs from text to text.
-    paper = np.ones((image.yoffset + image.height, width, 3), np.float32)
-    paper[image.yoffset :, : ink.shape[1]] -= ink[:, :, None]
+    # libvips cuts away what is empty above the letters, which differs from text to text; an accent may reach above the line.
+    top = max(0, image.yoffset)
+    paper = np.ones((top + image.height, width, 3), np.float32)
+    paper[top:, : ink.shape[1]] -= ink[:, :, None]
     return paper
