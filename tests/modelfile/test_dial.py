@@ -36,6 +36,13 @@ def test_what_it_does_not_know(text: str) -> None:
         mixture(text, ALL, "model")
 
 
+def test_the_positions_are_told_too() -> None:
+    with pytest.raises(UserError, match=r"; choose one of these, or from 0 to 1, or from photo-0 to photo-1$"):
+        mixture("photo", ALL, "model")
+    with pytest.raises(UserError, match=r"; choose one of these$"):
+        mixture("photo", ["fidelity"], "model")
+
+
 @pytest.mark.parametrize("dial", ["photo-1.5", 2.0, -0.1, float("nan")])
 def test_what_lies_outside(dial: float | str) -> None:
     with pytest.raises(UserError, match=r"outside 0 to 1; give a number between"):

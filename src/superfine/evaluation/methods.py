@@ -130,7 +130,7 @@ class Network:
     @property
     def place(self) -> tuple[str, str, float]:
         """Between which two variants the dial stands, and how far from the first."""
-        return mixture(self.dial, self.folder.card.variants, str(self.folder.path))
+        return mixture(self.dial, self.folder.card.variants, self.folder.card.name)
 
     @property
     def variant(self) -> str | None:

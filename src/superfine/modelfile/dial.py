@@ -51,7 +51,8 @@ def mixture(dial: float | str, variants: Collection[str], where: str) -> tuple[s
         return dial, dial, 0.0
     place = position(dial)
     if place is None or (place[0] and place[0] + FAITHFUL not in variants):
-        raise UserError(f"dial {dial!r}: {where} has only {named}; choose one of these")
+        turns = "".join(f", or from {word}0 to {word}1" for word in pairs(variants))
+        raise UserError(f"dial {dial!r}: {where} has only {named}; choose one of these{turns}")
     word, value = place
     if not 0 <= value <= 1:
         raise UserError(f"dial {dial}: outside 0 to 1; give a number between, or a variant's name")

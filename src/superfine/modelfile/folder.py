@@ -63,7 +63,7 @@ class ModelFolder:
         UserError
             As :func:`superfine.modelfile.dial.mixture`.
         """
-        start, end, alpha = mixture(dial, self.card.variants, str(self.path))
+        start, end, alpha = mixture(dial, self.card.variants, self.card.name)
         return lerp(self.weights(start), self.weights(end), alpha) if alpha else self.weights(start)
 
     def materialise(self, directory: Path, dial: float | str = 0.0) -> Path:
