@@ -167,13 +167,20 @@ def test_a_description_may_be_empty(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    "arguments", [["upscal"], ["train"], ["evaluate", "bicubic"], ["train", "x", "--data", "y", "--stepz", "3"]]
+    ("arguments", "command"),
+    [
+        (["upscal"], "superfine"),
+        (["train"], "superfine train"),
+        (["evaluate", "bicubic"], "superfine evaluate"),
+        (["train", "x", "--data", "y", "--stepz", "3"], "superfine train"),
+        (["data", "pack", "x", "--qq", "3"], "superfine data pack"),
+    ],
 )
-def test_what_is_mistyped_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_mistyped_is_refused(arguments: list[str], command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 1
     said = capsys.readouterr().err
     assert said.startswith("superfine: ")
-    assert said.endswith("See superfine --help.\n")
+    assert said.endswith(f" See {command} --help.\n")
     assert said.count("\n") == 1
 
 

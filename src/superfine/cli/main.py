@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 1
     except CycloptsError as error:
-        say(f"{' '.join(str(error).split())} See superfine --help.")
+        command = " ".join(("superfine", *(error.command_chain or ())))
+        say(f"{' '.join(str(error).split())} See {command} --help.")
         return 1
     except KeyboardInterrupt:
         say("interrupted")
