@@ -186,6 +186,7 @@ def test_names_of_every_kind(started: Run, tmp_path: Path, encoding: str) -> Non
     ("arguments", "pattern"),
     [
         (("missing.png",), r"missing\.png: .*; .*"),
+        (("https://example.com/photo.png",), r"https://example\.com/photo\.png: is an address; download .*"),
         (("photo.png", "--model", "wonder"), r"wonder: no bundled model .*"),
         (("photo.png", "--tile", 3), r"tile 3: too small; give 16 or more, or leave it out"),
         (("photo.png", "--dial", 0.5), r"dial 0\.5: .*"),

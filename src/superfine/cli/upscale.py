@@ -8,12 +8,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from superfine.cli.say import say
+from superfine.errors import UserError
 from superfine.text import one_line
 from superfine.zoo import DEFAULT
 
 
 def upscale(
-    inputs: list[Path],
+    inputs: list[str],
     /,
     *,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
@@ -65,9 +66,12 @@ def upscale(
     from superfine.engine.jobs import plan_jobs
     from superfine.modelfile import parse_dial
 
+    for text in inputs:
+        if text.startswith(("http://", "https://")):
+            raise UserError(f"{text}: is an address; download the picture and give the file")
     dialled = None if dial is None else parse_dial(dial)
     loaded = load(model, device=device, dial=dialled, self_ensemble=self_ensemble)
-    jobs = plan_jobs(inputs, output, scale=loaded.scale, format=format, say=say)
+    jobs = plan_jobs([Path(text) for text in inputs], output, scale=loaded.scale, format=format, say=say)
     terminal = sys.stderr.isatty()
     with bar("enlarging", "kilopixels") as progress:
         summary = batch.run(
