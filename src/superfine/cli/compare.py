@@ -33,13 +33,13 @@ def compare(
     models
         Names that superfine models lists, and model folders; all of the list if left out.
     dial
-        Positions from 0 (fidelity) to 1 (texture), for models that have a dial.
+        Positions from 0 (fidelity) to 1 (texture), for each dial of a model: 0.5 is photo-0.5 too, where there is one.
     crop
         X,Y,W,H in pixels of the photograph; the most detailed 80×64 if left out.
     output
         The sheet; its suffix chooses the format.
     device
-        auto, cpu, torch, torch:cpu, cuda, mps.
+        auto (a GPU if torch finds one, else cpu), cpu (OpenVINO), torch (its best device), torch:cpu, cuda, mps.
     overwrite
         Replace a sheet that exists.
     """

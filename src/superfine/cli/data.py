@@ -118,7 +118,7 @@ def teach(
     self_ensemble
         Enlarge in all eight orientations and average: better, in eight times the time.
     device
-        auto, cpu, torch, torch:cpu, cuda, mps.
+        auto (a GPU if torch finds one, else cpu), cpu (OpenVINO), torch (its best device), torch:cpu, cuda, mps.
     """
     import numpy as np
 

@@ -40,12 +40,12 @@ def evaluate(
     ----------
     models
         Bundled models or model folders, perhaps with a variant or a position of the dial (compact-x4:texture,
-        compact-x4:0.6), and + for the mean over all eight orientations (compact-x4+); nearest, bilinear, bicubic; or folders
-        of pictures that another tool has made.
+        compact-x4:0.6; the dial's 0 if left out), and + for the mean over all eight orientations (compact-x4+); nearest,
+        bilinear, bicubic; or folders of pictures that another tool has made.
     sets
         Folders of high-resolution pictures; where one has the folders HR and LRbicx4, these are the pictures and their twins.
     metrics
-        psnr_y, ssim_y and others, see docs/metrics.md, with commas or spaces between.
+        Names that superfine metrics list prints, with commas or spaces between.
     protocol
         standard, or srgan2017 for the SRGAN paper's.
     weights
@@ -60,7 +60,7 @@ def evaluate(
     scale
         Where no model says it: how many times as large the originals are.
     device
-        auto, cpu, torch, torch:cpu, cuda, mps.
+        auto (a GPU if torch finds one, else cpu), cpu (OpenVINO), torch (its best device), torch:cpu, cuda, mps.
     jobs
         Pictures that are worked on side by side; twice as many as there are cores.
     record

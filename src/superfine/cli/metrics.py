@@ -48,7 +48,7 @@ def fit_niqe(
     out
         The model to write, a .safetensors file; an existing one is replaced.
     every
-        Take every so manieth photograph.
+        N to take every Nth photograph only.
     description
         What the photographs are, kept in the model.
     """

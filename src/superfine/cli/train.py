@@ -50,11 +50,11 @@ def train(
     out
         The run folder; runs/RECIPE if left out.
     steps
-        Updates of the weights.
+        Updates of the weights; the recipe's if left out.
     batch
-        Crops of a step.
+        Crops of a step; the recipe's if left out.
     patch
-        Side of a crop in low-resolution pixels.
+        Side of a crop in low-resolution pixels; the recipe's if left out.
     seed
         Decides the first weights, the crops and their order; for weights from --init, another one than theirs gives new crops.
     settings
@@ -78,7 +78,7 @@ def train(
     compile
         Use torch.compile. Faster; needs a C++ compiler on a CPU.
     threads
-        Processor threads for the network.
+        Processor threads for the network; torch's choice if left out.
     minutes
         Stop after this time, with a checkpoint to go on from.
     """

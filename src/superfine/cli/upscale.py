@@ -29,9 +29,10 @@ def upscale(
 ) -> int:
     """Enlarge pictures.
 
-    photo.jpg becomes photo@4x.jpg beside it. Folders are searched to any depth. Colour profile, EXIF and resolution are
-    kept, grey stays grey, 16 bits stay 16 bits. What exists is not replaced: a folder's finished pictures are passed over,
-    so an interrupted command can be given again; a file that was named itself is refused, with status 1.
+    photo.jpg becomes photo@4x.jpg beside it, four times as wide and high: the scale is the model's. Folders are searched to
+    any depth. Colour profile, EXIF and resolution are kept, grey stays grey, 16 bits stay 16 bits. What exists is not
+    replaced: a folder's finished pictures are passed over, so an interrupted command can be given again; a file that was
+    named itself is refused, with status 1.
 
     Parameters
     ----------
@@ -48,13 +49,13 @@ def upscale(
         Enlarge in all eight orientations and average, in eight times the time: closer to the truth by a tenth of a decibel
         or two at 0 or photo-0; textures that are made up are blurred.
     device
-        auto, cpu, torch, torch:cpu, cuda, mps.
+        auto (a GPU if torch finds one, else cpu), cpu (OpenVINO), torch (its best device), torch:cpu, cuda, mps.
     tile
         Side of the pieces that are computed at once, in input pixels; chosen if left out. Smaller needs less memory.
     format
         Of the results: png, jpeg, webp, tiff, avif; the input's if left out.
     quality
-        1 to 100, for JPEG, WebP and AVIF.
+        1 to 100, for JPEG and WebP (92 if left out) and AVIF (85).
     overwrite
         Replace results that exist.
     """
