@@ -103,12 +103,17 @@ class Content:
             raise UserError(f"content.rescale: {self.rescale} is no factor of features; give a number above 0")
         one_of("content.distance", self.distance, DISTANCES)
         one_of("content.reduction", self.reduction, REDUCTIONS)
-        apart = stride([layer_name(self.backbone, layer) for layer in self.layers])
+        apart = stride(self.names)
         if self.window < 0 or self.window % (2 * apart):
             raise UserError(
                 f"content.window: {self.window} cannot be halved into the positions of {', '.join(self.layers)}; give a "
                 f"multiple of {2 * apart}, or 0"
             )
+
+    @property
+    def names(self) -> list[str]:
+        """The layers, each called as its convolution."""
+        return [layer_name(self.backbone, layer) for layer in self.layers]
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ class PixelRecipe:
                 f"patch: {self.patch}, but checkerboard looks at windows of {CHECKERBOARD_WINDOW}; give that or more"
             )
         if self.content.weight:
-            names = [layer_name(self.content.backbone, layer) for layer in self.content.layers]
+            names = self.content.names
             side, window = self.patch * self.network.scale, self.content.window
             least = max(stride(names), window)
             if side < least:
