@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from superfine.losses import content
+from superfine.networks.features import load_features
 from superfine.training.objective import objective
-from superfine.training.recipes import PixelRecipe
+from superfine.training.recipes import Content, PixelRecipe
 
 
 @pytest.mark.parametrize("loss", ["psnr", "psnr_ycbcr"])
@@ -18,3 +21,16 @@ def test_the_recipes_epsilon_is_that_of_the_psnr_losses(loss: str, epsilon: floa
     values = objective(recipe, None)(target + 2e-3, target)  # grey, so Y and R, G, B err alike
     assert list(values) == [loss]
     assert values[loss].item() == pytest.approx(20 * math.log10(4e-6 + epsilon), rel=1e-3)
+
+
+def test_the_recipes_window_is_that_of_the_content_loss(shared: Path, small_recipe: PixelRecipe) -> None:
+    torch.manual_seed(0)
+    settings = {"distance": "l1", "reduction": "mean", "rescale": 1.0, "window": 16}
+    recipe = replace(
+        small_recipe, pixel_weight=0.0, precision="f32", content=Content(weight=0.5, layers=("22",), **settings)
+    )
+    weights = shared / "data" / "weights" / "vgg19_conv3_1.safetensors"
+    features = load_features("vgg19", ["22"], before_activation=False, weights=weights)
+    result, target = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    wanted = 0.5 * content(features(result), features(target), **settings)
+    assert objective(recipe, features)(result, target)["content"].item() == pytest.approx(wanted.item())
