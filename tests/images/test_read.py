@@ -312,6 +312,29 @@ def test_a_profile_for_other_channels_is_dropped(tmp_path: Path) -> None:
     assert read(tmp_path / "a.jpg").metadata.icc is None
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+@pytest.mark.parametrize("damage", ["padded", "states too much", "states nothing", "states less, padded"])
+def test_a_profile_of_another_length_than_it_states_does_not_end_writing(
+    tmp_path: Path, damage: str, suffix: str
+) -> None:
+    p3 = pyvips.Image.profile_load("p3")
+    stored, wanted = {
+        "padded": (p3 + b"abc", p3),
+        "states too much": ((len(p3) + 4).to_bytes(4) + p3[4:], p3),
+        "states nothing": (bytes(4) + p3[4:], p3),
+        "states less, padded": ((len(p3) - 3).to_bytes(4) + p3[4:], p3[:-3] + bytes(3)),
+    }[damage]
+    image = pyvips.Image.new_from_array(photograph()).copy()
+    image.set_type(BLOB, "icc-profile-data", stored)
+    image.write_to_file(str(tmp_path / "a.jpg"))
+    picture = read(tmp_path / "a.jpg")
+    assert picture.metadata.icc in (wanted, None)
+    write(picture, tmp_path / f"b{suffix}")
+    assert read(tmp_path / f"b{suffix}").metadata.icc == picture.metadata.icc
+    if damage != "states too much":  # which libvips takes for no profile
+        assert picture.metadata.icc == wanted
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation(tmp_path: Path, suffix: str, orientation: int) -> None:

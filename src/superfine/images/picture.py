@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 MM_PER_INCH = 25.4
 USUAL_DPI = 72.0
+_PROFILE_HEADER = 132  # bytes of an ICC profile with the number of its tags
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,19 @@ class Picture:
 def profile_channels(profile: bytes) -> int:
     """Return 1 for an ICC profile of grey, 3 for one of RGB, 0 for any other. Source: ICC.1:2022, section 7.2.6."""
     return {b"GRAY": 1, b"RGB ": 3}.get(profile[16:20], 0)
+
+
+def whole_profile(profile: bytes) -> bytes:
+    """An ICC profile of the length that it states, a multiple of four, as libpng wants it; some in photographs are padded.
+
+    Source: ICC.1:2022, sections 7.2.1 and 7.2.2. What a profile has behind its stated end is taken off; one that states more
+    than there is, or less than a header, is told its length.
+    """
+    stated = int.from_bytes(profile[:4])
+    if _PROFILE_HEADER <= stated < len(profile):
+        profile = profile[:stated]
+    profile += bytes(-len(profile) % 4)
+    return len(profile).to_bytes(4) + profile[4:]
 
 
 def usable_dpi(dpi: tuple[float, float] | None) -> tuple[float, float] | None:

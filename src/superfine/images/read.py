@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from superfine.errors import UserError
 from superfine.images import exif, headers, signatures
-from superfine.images.picture import MM_PER_INCH, Metadata, Picture, profile_channels, usable_dpi
+from superfine.images.picture import MM_PER_INCH, Metadata, Picture, profile_channels, usable_dpi, whole_profile
 
 BUILT_IN_CMYK = "cmyk"  # libvips' profile for CMYK pictures that have none
 # Without waiting: a named pipe that nobody writes to would otherwise be opened for ever.
@@ -284,7 +284,7 @@ def _metadata(image: Any, tiff_exif: bytes | None) -> Metadata:
     stated = exif.resolution(block) if block and image.get("vips-loader") in EXIF_ALONE else None
     across, down = stated or (image.xres * MM_PER_INCH, image.yres * MM_PER_INCH)
     return Metadata(
-        icc=profile if as_stored else None,
+        icc=whole_profile(profile) if as_stored else None,
         exif=tiff_exif or (exif.from_block(block) if block else None),
         xmp=_true_xmp(_field(image, "xmp-data")),
         dpi=usable_dpi((down, across) if _orientation(image) in SIDEWAYS else (across, down)),
