@@ -328,11 +328,9 @@ def test_a_profile_of_another_length_than_it_states_does_not_end_writing(
     image.set_type(BLOB, "icc-profile-data", stored)
     image.write_to_file(str(tmp_path / "a.jpg"))
     picture = read(tmp_path / "a.jpg")
-    assert picture.metadata.icc in (wanted, None)
+    assert picture.metadata.icc == wanted
     write(picture, tmp_path / f"b{suffix}")
-    assert read(tmp_path / f"b{suffix}").metadata.icc == picture.metadata.icc
-    if damage != "states too much":  # which libvips takes for no profile
-        assert picture.metadata.icc == wanted
+    assert read(tmp_path / f"b{suffix}").metadata.icc == wanted
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
