@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from superfine import losses
 from superfine.errors import UserError
@@ -196,6 +197,35 @@ def test_windows_have_a_size_in_pixels_and_overlap_by_half() -> None:
         ]
         loss = content({layer: made}, {layer: wanted}, distance="l1", reduction="mean", rescale=1.0, window=16)
         assert loss.item() == pytest.approx(torch.stack(means).abs().mean().item(), rel=1e-5)
+
+
+def test_features_of_unit_length_weigh_faint_places_as_strong_ones() -> None:
+    result, target = {"conv2_2": maps(3, 0.03, 4, 0.04)}, {"conv2_2": maps(5, 0.05, 0, 0)}
+    settings = {"distance": "l1", "reduction": "mean", "unit_length": True}
+    # (0.6, 0.8) and (1, 0) at both positions, of which the second has a hundredth of the first one's contrast.
+    assert content(result, target, rescale=1.0, **settings).item() == pytest.approx((0.4 + 0.8) / 2, rel=1e-4)
+    assert content(result, target, rescale=0.5, **settings).item() == pytest.approx((0.4 + 0.8) / 4, rel=1e-4)
+    assert content(result, target, rescale=1.0, reduction="mean", distance="l1").item() == pytest.approx(6.06 / 4)
+
+
+def test_a_position_without_features_has_a_gradient() -> None:
+    nothing = torch.zeros(1, 2, 1, 2, requires_grad=True)
+    loss = content(
+        {"a": nothing}, {"a": maps(3, 0, 4, 0)}, distance="l1", reduction="mean", rescale=1.0, unit_length=True
+    )
+    assert loss.item() == pytest.approx((0.6 + 0.8) / 4)
+    loss.backward()
+    assert nothing.grad is not None
+    assert nothing.grad.isfinite().all()
+
+
+def test_windows_are_means_of_features_of_unit_length() -> None:
+    torch.manual_seed(0)
+    made, wanted = ({"conv2_2": torch.rand(1, 3, 8, 8) * torch.rand(1, 1, 8, 8)} for _ in range(2))
+    settings = {"distance": "l1", "reduction": "mean", "rescale": 1.0, "window": 16}
+    units = [{"conv2_2": F.normalize(features["conv2_2"], dim=1)} for features in (made, wanted)]
+    loss = content(made, wanted, unit_length=True, **settings)
+    assert loss.item() == pytest.approx(content(*units, **settings).item(), rel=1e-5)
 
 
 def test_content_of_several_layers() -> None:

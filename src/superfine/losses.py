@@ -192,6 +192,7 @@ def content(
     reduction: str,
     rescale: float,
     window: int = 0,
+    unit_length: bool = False,
 ) -> Tensor:
     """``Σ_layers reduce d(r·φ(result), r·φ(target))``: a distance of feature maps, with the features' rescaling r.
 
@@ -202,6 +203,9 @@ def content(
     it responds to, not where, so a texture that is like the photograph's is as good as the same one. Texture matching
     (Sajjadi et al. 2017, "EnhanceNet", §4.2.3) compares Gram matrices, the means of all products of two features, in windows
     of 16 pixels.
+
+    With ``unit_length``, the features of each position are divided by their length first, as in LPIPS (Zhang et al. 2018,
+    Eq. 1): soft and dark places then count as much as strong edges.
 
     Parameters
     ----------
@@ -215,6 +219,8 @@ def content(
         code does, which makes it C (128 for φ2,2, 512 for φ5,4) times smaller.
     window
         Its side in pixels, so half as many positions behind each max-pooling; windows overlap by half. 0 is none.
+    unit_length
+        Divide the C features of each position by √(Σ_C φ² + 10⁻¹⁰), before the mean over windows.
 
     Raises
     ------
@@ -228,7 +234,10 @@ def content(
     assert result.keys() == target.keys(), "both are features of the same layers"
     terms = []
     for layer in result:
-        made, wanted = result[layer] * rescale, target[layer] * rescale
+        made, wanted = result[layer], target[layer]
+        if unit_length:
+            made, wanted = (maps * (maps.square().sum(1, keepdim=True) + 1e-10).rsqrt() for maps in (made, wanted))
+        made, wanted = made * rescale, wanted * rescale
         if window:
             side = window // stride([layer])
             made, wanted = (F.avg_pool2d(maps, side, stride=side // 2) for maps in (made, wanted))

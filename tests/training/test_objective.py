@@ -23,9 +23,12 @@ def test_the_recipes_epsilon_is_that_of_the_psnr_losses(loss: str, epsilon: floa
     assert values[loss].item() == pytest.approx(20 * math.log10(4e-6 + epsilon), rel=1e-3)
 
 
-def test_the_recipes_window_is_that_of_the_content_loss(shared: Path, small_recipe: PixelRecipe) -> None:
+@pytest.mark.parametrize("unit_length", [False, True])
+def test_the_recipes_settings_are_those_of_the_content_loss(
+    unit_length: bool, shared: Path, small_recipe: PixelRecipe
+) -> None:
     torch.manual_seed(0)
-    settings = {"distance": "l1", "reduction": "mean", "rescale": 1.0, "window": 16}
+    settings = {"distance": "l1", "reduction": "mean", "rescale": 1.0, "window": 16, "unit_length": unit_length}
     recipe = replace(
         small_recipe, pixel_weight=0.0, precision="f32", content=Content(weight=0.5, layers=("22",), **settings)
     )

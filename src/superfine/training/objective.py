@@ -56,6 +56,7 @@ def objective(recipe: PixelRecipe, features: Features | None) -> Objective:
                 reduction=recipe.content.reduction,
                 rescale=recipe.content.rescale,
                 window=recipe.content.window,
+                unit_length=recipe.content.unit_length,
             )
         if recipe.consistency:
             values["consistency"] = recipe.consistency * consistency(result, target, scale=scale)

@@ -85,7 +85,7 @@ class Content:
 
     ``rescale`` multiplies the features. SRGAN's 1/12.75 belongs to VGG19's published weights; weights whose activations are
     normalised to mean 1 want 1. ``window`` is the side in pixels of windows whose means are compared, instead of positions; 0
-    is none.
+    is none. ``unit_length`` divides the features of each position by their length.
     """
 
     weight: float = 0.0
@@ -96,6 +96,7 @@ class Content:
     reduction: str = "positions"
     rescale: float = SRGAN_RESCALE
     window: int = 0
+    unit_length: bool = False
 
     def __post_init__(self) -> None:
         _at_least(self, 0, "weight", prefix="content.")
