@@ -38,7 +38,7 @@ def mse_y(result: Tensor, target: Tensor) -> Tensor:
 def charbonnier(result: Tensor, target: Tensor, *, epsilon: float = 1e-3) -> Tensor:
     """``mean √((result − target)² + ε²)`` over all elements; both N×C×H×W.
 
-    Lai et al. 2017, "Deep Laplacian Pyramid Networks", Eq. 4: L1 with a gradient that is smooth where they agree.
+    Lai et al. 2017, "Deep Laplacian Pyramid Networks": L1 with a gradient that is smooth where they agree.
     """
     return ((result - target).square() + epsilon**2).sqrt().mean()
 
@@ -197,7 +197,7 @@ def content(
     """``Σ_layers reduce d(r·φ(result), r·φ(target))``: a distance of feature maps, with the features' rescaling r.
 
     SRGAN (Ledig et al. 2017, Eq. 5): ``mse``, ``positions``, r = 1/12.75, one layer after its ReLU. ESRGAN (Wang et al. 2018,
-    §3.2): ``l1``, before it; its code: ``mean``, r = 1.
+    §3.3): ``l1``, before it; its code: ``mean``, r = 1.
 
     With a ``window``, feature maps are averaged over it first. After its ReLU, a feature's mean says how much there is of what
     it responds to, not where, so a texture that is like the photograph's is as good as the same one. Texture matching
@@ -277,12 +277,12 @@ def least_squares_generator(real: Tensor | None, fake: Tensor) -> Tensor:
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """``mean max(0, 1 − C(real)) + mean max(0, 1 + C(fake))``. Lim and Ye 2017, "Geometric GAN", §3.2."""
+    """``mean max(0, 1 − C(real)) + mean max(0, 1 + C(fake))``. Lim and Ye 2017, "Geometric GAN"."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
 def hinge_generator(real: Tensor | None, fake: Tensor) -> Tensor:
-    """``−mean C(fake)``; ``real`` is not looked at. Lim and Ye 2017, §3.2."""
+    """``−mean C(fake)``; ``real`` is not looked at. Lim and Ye 2017."""
     return -fake.mean()
 
 
