@@ -39,7 +39,7 @@ mark("import of the engine")
 model = load(sys.argv[4], device="cpu")
 mark("load of the model")
 tiles = []
-batch.run(model, plan_jobs([Path(sys.argv[2])], Path(sys.argv[3]), scale=model.scale), overwrite=True,
+batch.run(model, plan_jobs([Path(sys.argv[2])], Path(sys.argv[3])), overwrite=True,
           progress=lambda done, total: tiles.append(time.time()), say=print)
 marks += [("read, compile, first tile", tiles[0]), ("other tiles", tiles[-2]), ("tail of encoding", time.time())]
 for (name, at), (_, before) in zip(marks, [("", begun), *marks]):

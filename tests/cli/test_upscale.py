@@ -136,6 +136,28 @@ def test_a_photograph(started: Run, tmp_path: Path) -> None:
     np.testing.assert_allclose(output, source.repeat(4, 0).repeat(4, 1), atol=1.1 / 255)
 
 
+def test_results_of_another_size(upscale: Run, tmp_path: Path) -> None:
+    source = noise()
+    write(source, tmp_path / "photo.png")
+    height, width, _ = source.pixels.shape
+    for arguments, name, factor, text in (
+        (("--scale", "2"), "photo@2x.png", 2, "2 times"),
+        (("--scale", "1.0"), "photo@1x.png", 1, "1 times"),
+        (("--width", 8 * width), f"photo@{8 * width}w.png", 8, f"to a width of {8 * width}"),
+        (("--width", 9 * width, "--height", 3 * height), f"photo@{9 * width}x{3 * height}.png", 3, "to fit "),
+    ):
+        result = upscale("photo.png", *arguments)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.startswith(f"1 of 1 enlarged {text}")
+        assert read(tmp_path / name).pixels.shape == (factor * height, factor * width, 3)
+    again = upscale(".", "--scale", "2")
+    assert "earlier results (3), such as photo@1x.png, are passed over" in again.stderr
+    assert again.stdout.startswith("0 of 1 enlarged 2 times, 1 skipped, by repeat")
+    small = upscale("photo.png", "--height", height - 1)
+    one_line(small, rf"photo\.png: has {width} × {height} pixels already, more than .*")
+    assert small.stdout.startswith(f"0 of 1 enlarged to a height of {height - 1}, 1 refused, by repeat")
+
+
 def test_the_self_ensemble(upscale: Run, tmp_path: Path) -> None:
     write(noise(), tmp_path / "photo.png")
     result = upscale("photo.png", "--self-ensemble", "--model", "compact-x4", "--dial", "texture")
@@ -193,6 +215,8 @@ def test_names_of_every_kind(started: Run, tmp_path: Path, encoding: str) -> Non
         (("photo.png", "--dial", "vivid"), r"dial 'vivid': .*"),
         (("photo.png", "--format", "bmp"), r"format bmp: unknown; choose one of png, .*"),
         (("photo.jpg", "--quality", 900), r"quality 900: out of range; .*"),
+        (("photo.png", "--scale", 0.5), r"scale 0\.5: out of range; choose 1 \(restored, no larger\) or more"),
+        (("photo.png", "--scale", 2, "--width", 9), r"give either --scale, or --width and --height"),
         (("photo.png", "--model", 300 * "m"), r"m+: no bundled model .*"),
         (("photo.png", "-o", 300 * "o" + ".png"), r"o+\.png: .*too long; choose a shorter name"),
         (("photo.png", "-o", "photo.xyz"), r"photo\.xyz: .*; .*"),

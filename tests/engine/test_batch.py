@@ -12,6 +12,7 @@ import superfine
 from superfine.engine import batch
 from superfine.engine.batch import Summary
 from superfine.engine.jobs import Job, plan_jobs
+from superfine.engine.result_size import ResultSize
 from superfine.errors import UserError
 from superfine.images import Metadata, Picture, read, write
 
@@ -32,7 +33,7 @@ def picture(height: int = 12, width: int = 17, seed: int = 0, **others: object) 
 
 
 def go(model: superfine.Model, inputs: list[Path], output: Path | None, said: list[str], **options: object) -> Summary:
-    jobs = plan_jobs(inputs, output, scale=model.scale)
+    jobs = plan_jobs(inputs, output, label=f"{model.scale}x")
     return batch.run(model, jobs, say=said.append, **options)  # type: ignore[arg-type]
 
 
@@ -90,6 +91,36 @@ def test_again_goes_on_where_it_stopped(model: superfine.Model, tmp_path: Path, 
     assert (summary, summary.status) == (Summary(done=2, skipped=1), 0)
     assert said == ["1 skipped, as their results exist; give --overwrite to replace them"]
     assert (tmp_path / "1@4x.png").stat().st_mtime_ns == before
+
+
+def test_results_of_another_size(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
+    alpha = np.linspace(0, 1, 12 * 17, dtype=np.float32).reshape(12, 17)
+    for name, one in {"a.png": picture(), "b.tif": picture(bits=16, alpha=alpha), "c.png": picture(40, 30)}.items():
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write(one, tmp_path / "in" / name)
+    size = ResultSize(width=34)
+    assert go(model, [tmp_path / "in"], tmp_path / "out", said, size=size) == Summary(done=3)
+    shapes = {path.name: read(path).pixels.shape[:2] for path in (tmp_path / "out").iterdir()}
+    assert shapes == {"a.png": (24, 34), "b.tif": (24, 34), "c.png": (45, 34)}
+    source, result = read(tmp_path / "in" / "a.png"), read(tmp_path / "out" / "a.png")
+    np.testing.assert_array_equal(result.pixels * 255, np.rint(model.upscale(source.pixels, size=(24, 34)) * 255))
+    deep = read(tmp_path / "out" / "b.tif")
+    assert deep.bits == 16
+    assert deep.alpha is not None
+    assert said == []
+
+
+def test_what_is_larger_already_is_left_alone(model: superfine.Model, tmp_path: Path, said: list[str]) -> None:
+    for name, one in {"a.png": picture(), "wide.png": picture(12, 40)}.items():
+        write(one, tmp_path / name)
+    wide = tmp_path / "wide.png"
+    text = f"{wide}: has 40 × 12 pixels already, more than 34 × 10, and is left alone"
+    summary = go(model, [tmp_path], tmp_path / "out", said, size=ResultSize(width=34))
+    assert (summary, summary.status, said) == (Summary(done=1, skipped=1), 0, [text])
+    said.clear()
+    summary = go(model, [wide], tmp_path / "large.png", said, size=ResultSize(width=34))
+    assert (summary, summary.status, said) == (Summary(refused=1), 1, [text])
+    assert go(model, [wide], tmp_path / "same.png", said, size=ResultSize(width=40)) == Summary(done=1)
 
 
 def test_a_named_file_is_refused_and_overwritten_when_told(
@@ -190,7 +221,7 @@ def test_clashing_results_do_not_stop_the_others(model: superfine.Model, tmp_pat
     for name in ("a.jpg", "a.png", "b.png"):
         (tmp_path / "in").mkdir(exist_ok=True)
         write(picture(), tmp_path / "in" / name)
-    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out", scale=4, format="png")
+    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out", label="4x", format="png")
     summary = batch.run(model, jobs, say=said.append)
     assert (summary, summary.status) == (Summary(done=2, failed=1), 1)
     assert len(said) == 1

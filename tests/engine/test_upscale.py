@@ -21,6 +21,7 @@ from superfine.engine.backends import Backend
 from superfine.engine.backends.openvino import OpenVino
 from superfine.engine.self_ensemble import SelfEnsemble
 from superfine.errors import UserError
+from superfine.images import imresize
 
 LEVEL = 1 / 255
 
@@ -125,6 +126,25 @@ def test_rounded_strips_are_the_nearest_levels(model: superfine.Model, channels:
     rounded = np.concatenate(list(model.strips(pixels, tile=32, rounded=True)))
     assert rounded.dtype == np.uint8
     np.testing.assert_array_equal(rounded, np.rint(model.upscale(pixels, tile=32) * 255))
+
+
+@pytest.mark.parametrize(("channels", "size"), [(3, (200, 81)), (4, (777, 310)), (3, (100, 40)), (3, (400, 160))])
+def test_a_result_of_any_size(model: superfine.Model, channels: int, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(2).random((100, 40, channels), dtype=np.float32)
+    result = model.upscale(pixels, size=size, tile=32)
+    assert result.shape == (*size, channels)
+    assert result.dtype == np.float32
+    assert 0 <= result.min() < result.max() <= 1
+    expected = imresize(model.upscale(pixels), size=size).clip(0, 1)
+    np.testing.assert_allclose(result, expected, atol=LEVEL)
+    rounded = np.concatenate(list(model.strips(pixels, size=size, tile=32, rounded=True)))
+    assert rounded.dtype == np.uint8
+    np.testing.assert_array_equal(rounded, np.rint(result * 255))
+
+
+def test_a_size_below_one_is_refused(model: superfine.Model) -> None:
+    with pytest.raises(UserError, match=r"size \(0, 3\): height and width of the result are at least 1"):
+        model.strips(np.ones((4, 4, 3), np.float32), size=(0, 3))
 
 
 def test_strips_are_computed_when_asked_for(model: superfine.Model) -> None:

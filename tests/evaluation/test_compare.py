@@ -1,5 +1,6 @@
 """The contact sheet: what stands where, and that a panel is what enlarging the whole photograph gives."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_the_panels(dialled: Path, plain: Path, photo: Path, labels: list[str]) 
         "input, its pixels repeated",
         "bicubic",
         f"plain ({plain})",
-        *(f"dialled ({dialled})\ndial {dial}" for dial in ("0", "0.5", "1")),
+        *(f"dialled ({dialled})\ndial {dial}" for dial in ("0 (default)", "0.5", "1")),
     ]
     pixels = read(photo).pixels
     sheet = made.sheet.pixels
@@ -142,24 +143,49 @@ def test_the_panels(dialled: Path, plain: Path, photo: Path, labels: list[str]) 
 def test_variants_without_a_dial_have_a_panel_each(tmp_path: Path, photo: Path, labels: list[str]) -> None:
     folder = model(tmp_path / "two", "clean", "noisy")
     compare(photo, [str(folder)], device="cpu")
-    assert labels[3:] == [f"two ({folder})\nclean", f"two ({folder})\nnoisy"]
+    assert labels[3:] == [f"two ({folder})\nclean (default)", f"two ({folder})\nnoisy"]
 
 
 def test_each_pair_of_variants_has_a_row(tmp_path: Path, photo: Path, labels: list[str]) -> None:
     folder = model(tmp_path / "four", "fidelity", "texture", "photo-fidelity", "photo-texture")
     made = compare(photo, [str(folder)], dials=(0, 0.5), crop=BOX, device="cpu")
-    dials = ("0", "0.5", "photo-0", "photo-0.5")
+    dials = ("0 (default)", "0.5", "photo-0", "photo-0.5")
     assert labels[3:] == [f"four ({folder})\ndial {dial}" for dial in dials]
     pixels = read(photo).pixels
     expected = enlarged(load(folder, device="cpu", dial="photo-0.5"), pixels, BOX)
     np.testing.assert_array_equal(panel(made.sheet.pixels, 2, 1), expected)
 
 
+@pytest.mark.parametrize(
+    ("stands", "rows"),
+    [
+        ("photo-0.7", ["0", "0.25", "0.5", "0.75", "1", "photo-0", "photo-0.25", "photo-0.5", "photo-0.7*", "photo-1"]),
+        ("0.95", ["0", "0.25", "0.5", "0.95*", "1", "photo-0", "photo-0.25", "photo-0.5", "photo-0.75", "photo-1"]),
+        (
+            "photo-texture",
+            ["0", "0.25", "0.5", "0.75", "1", "photo-0", "photo-0.25", "photo-0.5", "photo-0.75", "photo-1*"],
+        ),
+    ],
+)
+def test_where_the_dial_stands_is_shown(
+    tmp_path: Path, photo: Path, labels: list[str], stands: str, rows: list[str]
+) -> None:
+    folder = model(tmp_path / "four", "fidelity", "texture", "photo-fidelity", "photo-texture")
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(card | {"dial": stands}))
+    compare(photo, [str(folder)], crop=BOX, device="cpu")
+    assert labels[3:] == [f"four ({folder})\ndial {row.replace('*', ' (default)')}" for row in rows]
+    labels.clear()
+    compare(photo, [str(folder)], dials=(0.7, 0.95), crop=BOX, device="cpu")
+    given = ["0.7", "0.95", "photo-0.7", "photo-0.95"]
+    assert labels[3:] == [f"four ({folder})\ndial {dial}{' (default)' * (dial == stands)}" for dial in given]
+
+
 def test_variants_in_no_pair_have_a_panel_beside_the_others(tmp_path: Path, photo: Path, labels: list[str]) -> None:
     folder = model(tmp_path / "three", "fidelity", "photo-fidelity", "photo-texture")
     compare(photo, [str(folder)], dials=(0, 1), device="cpu")
     name = f"three ({folder})"
-    assert labels[3:] == [f"{name}\nfidelity", f"{name}\ndial photo-0", f"{name}\ndial photo-1"]
+    assert labels[3:] == [f"{name}\nfidelity (default)", f"{name}\ndial photo-0", f"{name}\ndial photo-1"]
 
 
 def test_models_of_several_scales(tmp_path: Path, plain: Path, photo: Path, labels: list[str]) -> None:

@@ -1,5 +1,6 @@
 """imresize against a slow reference, against published pictures, and NumPy against torch."""
 
+from collections.abc import Iterator
 from math import ceil, floor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from superfine.images import imresize, imresize_tensor, read
+from superfine.images import imresize, imresize_strips, imresize_tensor, read
 
 torch = pytest.importorskip("torch")
 
@@ -90,6 +91,44 @@ def test_makes_the_published_low_resolution_pictures_bit_for_bit(shared: Path, n
         np.testing.assert_array_equal(imresize(np.rint(hr * 255).astype(np.uint8), scale=0.25), lr)
         compared += 1
     assert compared >= 5
+
+
+@settings(max_examples=60)
+@given(
+    height=st.integers(1, 400),
+    width=st.integers(1, 9),
+    rows=st.integers(1, 400),
+    columns=st.integers(1, 20),
+    cuts=st.lists(st.integers(0, 400), max_size=5),
+    seed=st.integers(0, 1000),
+)
+def test_strips_equal_the_whole(height: int, width: int, rows: int, columns: int, cuts: list[int], seed: int) -> None:
+    image = np.random.default_rng(seed).random((height, width, 3), dtype=np.float32)
+    strips = np.split(image, sorted(min(cut, height) for cut in cuts))
+    result = list(imresize_strips(strips, height=height, width=width, size=(rows, columns)))
+    assert max(len(strip) for strip in result) <= 64
+    np.testing.assert_allclose(np.concatenate(result), imresize(image, size=(rows, columns)), atol=1e-5)
+
+
+def test_strips_are_taken_as_they_are_needed() -> None:
+    """Of 100 strips shrunk to half, a block of the result needs what it looks at and no more."""
+    taken = []
+
+    def strips() -> Iterator[NDArray[np.float32]]:
+        for number in range(100):
+            taken.append(number)
+            yield np.ones((10, 4, 3), np.float32)
+
+    resized = imresize_strips(strips(), height=1000, width=4, size=(500, 2))
+    next(resized)
+    assert len(taken) == 14  # 64 rows look at 128, and at 3 more below
+
+
+def test_strips_that_do_not_fit_are_refused() -> None:
+    strip = np.ones((5, 4, 3), np.float32)
+    for strips, height, width in (([strip], 6, 4), ([strip, strip], 9, 4), ([strip], 5, 3)):
+        with pytest.raises(ValueError, match="strip"):
+            list(imresize_strips(strips, height=height, width=width, size=(3, 3)))
 
 
 def test_size_gives_each_axis_its_own_factor() -> None:

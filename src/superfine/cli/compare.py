@@ -15,7 +15,7 @@ def compare(
     /,
     *,
     models: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
-    dial: str = "0,0.25,0.5,0.75,1",
+    dial: str | None = None,
     crop: str | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     device: str = "auto",
@@ -34,6 +34,7 @@ def compare(
         Names that superfine models lists, and model folders; all of the list if left out.
     dial
         Positions from 0 (fidelity) to 1 (texture), for each dial of a model: 0.5 is photo-0.5 too, where there is one.
+        0,0.25,0.5,0.75,1 if left out, and each model's default in place of the nearest.
     crop
         X,Y,W,H in pixels of the photograph; the most detailed 80×64 if left out.
     output
@@ -69,7 +70,9 @@ def compare(
     return 0
 
 
-def _dials(text: str) -> list[float]:
+def _dials(text: str | None) -> list[float]:
+    if text is None:
+        return []
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:

@@ -20,6 +20,9 @@ def upscale(
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     model: str = DEFAULT,
     dial: str | None = None,
+    scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
     self_ensemble: Annotated[bool, Parameter(negative="")] = False,
     device: str = "auto",
     tile: int | None = None,
@@ -29,10 +32,10 @@ def upscale(
 ) -> int:
     """Enlarge pictures.
 
-    photo.jpg becomes photo@4x.jpg beside it, four times as wide and high: the scale is the model's. Folders are searched to
-    any depth. Colour profile, EXIF and resolution are kept, grey stays grey, 16 bits stay 16 bits. What exists is not
-    replaced: a folder's finished pictures are passed over, so an interrupted command can be given again; a file that was
-    named itself is refused, with status 1.
+    photo.jpg becomes photo@4x.jpg beside it, four times as wide and high, or as --scale, --width and --height say. Folders
+    are searched to any depth. Colour profile, EXIF and resolution are kept, grey stays grey, 16 bits stay 16 bits. What
+    exists is not replaced: a folder's finished pictures are passed over, so an interrupted command can be given again; a
+    file that was named itself is refused, with status 1.
 
     Parameters
     ----------
@@ -45,6 +48,13 @@ def upscale(
     dial
         From 0 (fidelity) to 1 (texture), for pictures that are small and clean; from photo-0 to photo-1, for photographs with
         noise, blur or JPEG's traces; or a variant's name. The model's own choice if left out.
+    scale
+        Times as wide and high, 1 or more, such as 2 or 1.5. The network enlarges by its own scale, four in the bundled models,
+        and its result is resized, so that less than four is as good and as slow, and more is no sharper.
+    width
+        Of the results, in pixels, instead of --scale; proportions are kept. What is wider already is left alone.
+    height
+        As --width; with both, the results fit into them.
     self_ensemble
         Enlarge in all eight orientations and average, in eight times the time: closer to the truth by a tenth of a decibel
         or two at 0 or photo-0; textures that are made up are blurred.
@@ -65,19 +75,23 @@ def upscale(
     from superfine.cli.progress import bar
     from superfine.engine import batch, load
     from superfine.engine.jobs import plan_jobs
+    from superfine.engine.result_size import ResultSize
     from superfine.modelfile import parse_dial
 
     for text in inputs:
         if text.startswith(("http://", "https://")):
             raise UserError(f"{text}: is an address; download the picture and give the file")
     dialled = None if dial is None else parse_dial(dial)
+    asked = ResultSize(scale, width, height) if (scale, width, height) != (None, None, None) else None
     loaded = load(model, device=device, dial=dialled, self_ensemble=self_ensemble)
-    jobs = plan_jobs([Path(text) for text in inputs], output, scale=loaded.scale, format=format, say=say)
+    size = asked or ResultSize(scale=loaded.scale)
+    jobs = plan_jobs([Path(text) for text in inputs], output, label=size.label, format=format, say=say)
     terminal = sys.stderr.isatty()
     with bar("enlarging", "kilopixels") as progress:
         summary = batch.run(
             loaded,
             jobs,
+            size=size,
             tile=tile,
             quality=quality,
             overwrite=overwrite,
@@ -87,14 +101,14 @@ def upscale(
         )
     if summary.interrupted:
         say(f"interrupted; {summary.done} of {len(jobs)} pictures were done")
-    where = "beside the originals" if output is None else f"in {output}"
+    where = "beside the originals, " if output is None else f"in {output}, "
     if len(jobs) == 1:
-        where = f"in {jobs[0].target}"
+        where = f"in {jobs[0].target}, "
     backend, stands = loaded.backend, loaded.dial if isinstance(loaded.dial, str) else f"{loaded.dial:g}"
     stands += ", self-ensemble" * self_ensemble
     others = [(summary.skipped, "skipped"), (summary.refused, "refused"), (summary.failed, "failed")]
     summed = (
-        f"{summary.done} of {len(jobs)} enlarged {loaded.scale} times, {where}, "
+        f"{summary.done} of {len(jobs)} enlarged {size}, {where if summary.done else ''}"
         + "".join(f"{count} {what}, " for count, what in others if count)
         + f"by {loaded.card.name} (dial {stands}, {backend.name} {backend.device} {backend.precision}), "
         f"{time.monotonic() - begun:.1f} s"

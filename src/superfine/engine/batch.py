@@ -18,6 +18,7 @@ import numpy as np
 
 from superfine.engine import tiles
 from superfine.engine.jobs import Job
+from superfine.engine.result_size import ResultSize
 from superfine.engine.upscale import Model, Progress
 from superfine.errors import UserError
 from superfine.images import Picture, format_of, read, size, write_strips
@@ -26,7 +27,11 @@ from superfine.images.write import Strip
 
 @dataclass(frozen=True)
 class Summary:
-    """How a batch ended. ``refused`` are named files whose result was there already, ``skipped`` those found in folders."""
+    """How a batch ended.
+
+    What had its result already, or more pixels than are asked for, is ``refused`` if it was named and ``skipped`` if it was
+    found in a folder.
+    """
 
     done: int = 0
     skipped: int = 0
@@ -44,6 +49,7 @@ def run(
     model: Model,
     jobs: Sequence[Job],
     *,
+    size: ResultSize | None = None,
     tile: int | None = None,
     quality: int | None = None,
     overwrite: bool = False,
@@ -58,6 +64,8 @@ def run(
 
     Parameters
     ----------
+    size
+        Of the results; the model's scale if left out. A picture that is larger already is left alone, which is said.
     quality
         1 to 100, for formats that have one; the format's default if left out.
     overwrite
@@ -79,7 +87,7 @@ def run(
     tiles.check_tile(tile)
     if quality is not None and not 1 <= quality <= 100:
         raise UserError(f"quality {quality}: out of range; choose 1 (smallest file) to 100 (best)")
-    batch = _Batch(model, tile, quality, overwrite, progress, finished, say)
+    batch = _Batch(model, size or ResultSize(scale=model.scale), tile, quality, overwrite, progress, finished, say)
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "encode") as encoder:
         try:
             batch.enlarge_all(batch.selected(jobs), reader, encoder)
@@ -143,6 +151,7 @@ class _Batch:
     def __init__(
         self,
         model: Model,
+        size: ResultSize,
         tile: int | None,
         quality: int | None,
         overwrite: bool,
@@ -152,6 +161,7 @@ class _Batch:
     ) -> None:
         self.summary = Summary()
         self._model = model
+        self._size = size
         self._tile = tile
         self._quality = quality
         self._overwrite = overwrite
@@ -169,7 +179,7 @@ class _Batch:
             elif self._is_to_do(job):
                 todo.append(job)
             else:
-                self._leave(job)
+                self._leave_as_done(job)
         if self.summary.skipped:
             self._say(f"{self.summary.skipped} skipped, as their results exist; give --overwrite to replace them")
         return todo
@@ -182,7 +192,7 @@ class _Batch:
                 if self._is_to_do(job):
                     self._enlarge(job, picture.result(), encoder, partial(self._advance, before, total))
                 else:
-                    self._leave(job, late=True)
+                    self._leave_as_done(job, late=True)
             except _FAILURES as error:
                 self._fail(job, error)
             before += pixels
@@ -206,7 +216,7 @@ class _Batch:
                 self.summary = replace(self.summary, done=self.summary.done + 1)
                 self._finished(job)
             elif isinstance(failure, _IsThereError):
-                self._leave(job, late=True)
+                self._leave_as_done(job, late=True)
             elif isinstance(failure, _FAILURES):
                 self._fail(job, failure)
             else:
@@ -218,6 +228,12 @@ class _Batch:
 
     def _enlarge(self, job: Job, picture: Picture, encoder: ThreadPoolExecutor, progress: Progress) -> None:
         pixels = picture.pixels
+        height, width, _ = pixels.shape
+        rows, columns = self._size.of(height, width)
+        if rows < height or columns < width:
+            text = f"has {width} × {height} pixels already, more than {columns} × {rows}, and is left alone"
+            self._leave(job, f"{job.source}: {text}")
+            return
         for note in picture.notes:
             self._say(f"{job.source}: {note}")
         if picture.alpha is not None:
@@ -226,6 +242,7 @@ class _Batch:
                 self._say(f"{job.source}: its transparency is laid on white, as {job.target.suffix} has none")
         strips = self._model.strips(
             pixels,
+            size=(rows, columns),
             tile=self._tile,
             progress=progress,
             notice=lambda text: self._say(f"{job.source}: {text}"),
@@ -245,7 +262,7 @@ class _Batch:
             raise
 
     def _write(self, job: Job, picture: Picture, strips: Iterator[Strip]) -> None:
-        height, width = (self._model.scale * side for side in picture.pixels.shape[:2])
+        height, width = self._size.of(*picture.pixels.shape[:2])
         with _folder(job.target.parent):
             try:
                 write_strips(
@@ -269,14 +286,19 @@ class _Batch:
     def _is_to_do(self, job: Job) -> bool:
         return self._overwrite or not lexists(job.target)
 
-    def _leave(self, job: Job, *, late: bool = False) -> None:
-        """Count a job whose result is there; of those that were at the beginning, only files that were named are said."""
+    def _leave_as_done(self, job: Job, *, late: bool = False) -> None:
+        """Of those whose result was there at the beginning, only files that were named are said."""
         if job.named:
-            self._say(f"{job.target}: exists already; give --overwrite to replace it, or another -o")
+            self._leave(job, f"{job.target}: exists already; give --overwrite to replace it, or another -o")
+        else:
+            self._leave(job, f"{job.target}: exists by now, and is skipped" if late else None)
+
+    def _leave(self, job: Job, said: str | None) -> None:
+        if said:
+            self._say(said)
+        if job.named:
             self.summary = replace(self.summary, refused=self.summary.refused + 1)
         else:
-            if late:
-                self._say(f"{job.target}: exists by now, and is skipped")
             self.summary = replace(self.summary, skipped=self.summary.skipped + 1)
 
     def _fail(self, job: Job, error: BaseException) -> None:

@@ -1,6 +1,7 @@
 """Which files are enlarged, and where each result goes."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os.path import realpath  # Path.resolve raises for loops of links
@@ -10,6 +11,9 @@ from superfine.errors import UserError
 from superfine.files import is_folder, resolved
 from superfine.images import FORMATS, is_picture, is_unread
 from superfine.images.formats import SUFFIXES
+
+_LABEL = re.compile(r"@(\d+(\.\d+)?x|\d+w|\d+h|\d+x\d+)$")
+"""How the names of results end that lie beside their pictures: :attr:`superfine.engine.result_size.ResultSize.label`."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +33,19 @@ def plan_jobs(
     inputs: Sequence[Path],
     output: str | Path | None,
     *,
-    scale: int,
+    label: str = "4x",
     format: str | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Job]:
     """Find the pictures and decide where each result goes.
 
-    - Without ``output``, beside the input: ``photo.jpg`` becomes ``photo@4x.jpg``.
+    - Without ``output``, beside the input: ``photo.jpg`` becomes ``photo@4x.jpg``, with ``label`` behind the ``@``.
     - ``output`` with a suffix, for one input file, is the file; otherwise, or where its text ends in a slash, it is a folder,
       in which files keep their name and folders are mirrored.
     - A result has the input's format, or PNG if superfine does not write that.
     - Folders are searched to any depth for pictures. Left out are hidden files, whatever lies in ``output``, links to folders,
-      and earlier results: ``photo@4x.*`` where there is a picture ``photo.*``. A folder that cannot be searched is a job too,
-      which fails.
+      and earlier results: ``photo@4x.*``, or with another label, where there is a picture ``photo.*``. A folder that cannot
+      be searched is a job too, which fails.
     - Of named files, earlier results are left out where results go beside the inputs, and the picture is named too: so it is
       with ``*.jpg``, given again.
     - A job whose result would replace an input, or that of another job before it, has a problem.
@@ -50,8 +54,8 @@ def plan_jobs(
     ----------
     inputs
         Files and folders.
-    scale
-        The model's.
+    label
+        What the names of results say of their size: :attr:`superfine.engine.result_size.ResultSize.label`.
     format
         Of all results: a key of ``FORMATS``, or one of its suffixes without the dot.
     say
@@ -71,20 +75,20 @@ def plan_jobs(
         raise UserError(f"{output}: is not named as --format {format} asks; leave out --format, or change the name")
     jobs: dict[Path, Job] = {}
     named = {top.parent / top.stem for top in inputs if is_picture(top)}
-    earlier = {top for top in inputs if output is None and (photo := _enlarged(top, scale)) and photo in named}
+    earlier = {top for top in inputs if output is None and (photo := _enlarged(top)) and photo in named}
     if earlier:
         say(f"what seem to be earlier results ({len(earlier)}), such as {min(earlier)}, are left out")
     for top in inputs:
         if top in earlier:
             continue
-        for source, inside in _pictures(top, output, scale, say):
+        for source, inside in _pictures(top, output, label, say):
             if as_file and output is not None:
                 target = output
             else:
                 own = source.suffix.lower()
                 end = source.suffix if own in (suffixes or SUFFIXES) else (suffixes or (".png",))[0]
                 target = (
-                    source.with_name(f"{source.stem}@{scale}x{end}")
+                    source.with_name(f"{source.stem}@{label}{end}")
                     if output is None
                     else output / inside.with_name(source.stem + end)
                 )
@@ -117,7 +121,7 @@ def _is_file(inputs: Sequence[Path], output: Path | None) -> bool:
     return False
 
 
-def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
+def _pictures(top: Path, output: Path | None, label: str, say: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
     """The pictures at or under ``top``, sorted, each with its path inside."""
     if not is_folder(top):
         yield top, Path(top.name)
@@ -132,7 +136,7 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
         stems = {Path(name).stem for name in files if is_picture(name)}
         for name in sorted(files):
             path = Path(folder, name)
-            photo = _enlarged(path, scale)
+            photo = _enlarged(path)
             if is_picture(path) and photo and photo.name in stems:
                 earlier.append(path)
             elif is_picture(path):
@@ -145,7 +149,9 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
         if path == top:
             raise UserError(f"{top}: cannot be searched: {error.strerror}; check its permissions")
         yield path, path.relative_to(top)
-    if earlier and output is not None:  # else what is told is that they exist
+    if output is None:  # what is told of those that this command makes is that they exist
+        earlier = [path for path in earlier if not path.stem.endswith(f"@{label}")]
+    if earlier:
         say(
             f"{top}: what seem to be earlier results ({len(earlier)}), such as {earlier[0].name}, are passed over; "
             "name them to have them enlarged too"
@@ -158,9 +164,9 @@ def _pictures(top: Path, output: Path | None, scale: int, say: Callable[[str], N
         raise UserError(f"{top}: holds no pictures; give a folder with {', '.join(SUFFIXES)} files")
 
 
-def _enlarged(path: Path, scale: int) -> Path | None:
+def _enlarged(path: Path) -> Path | None:
     """Of what picture this is the result, by its name, without the suffix."""
-    own = path.stem.removesuffix(f"@{scale}x")
+    own = _LABEL.sub("", path.stem)
     return path.parent / own if own not in ("", path.stem) else None
 
 

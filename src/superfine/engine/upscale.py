@@ -14,6 +14,7 @@ from superfine.engine.backends import Backend, open_backend, sound
 from superfine.engine.self_ensemble import SelfEnsemble
 from superfine.errors import UserError
 from superfine.files import scratch
+from superfine.images import imresize_strips
 from superfine.images.write import Strip, round_to_bytes
 from superfine.modelfile import Card, open_model, parse_dial
 
@@ -54,7 +55,12 @@ class Model:
         return f"<{self.card.name}, dial {self.dial}, {backend.name} {backend.device} {backend.precision}>"
 
     def upscale(
-        self, pixels: NDArray[np.float32], *, tile: int | None = None, progress: Progress | None = None
+        self,
+        pixels: NDArray[np.float32],
+        *,
+        size: tuple[int, int] | None = None,
+        tile: int | None = None,
+        progress: Progress | None = None,
     ) -> NDArray[np.float32]:
         """Enlarge a picture.
 
@@ -62,6 +68,9 @@ class Model:
         ----------
         pixels
             H×W×3 RGB or H×W×4 RGBA (alpha not multiplied in), float32 in [0,1]. Any size, 1×1 included.
+        size
+            (height, width) of the result, if not the model's ``scale`` times the picture's: what the network makes is then
+            resized, bicubic and antialiased, as :func:`superfine.images.imresize` does.
         tile
             Side of a tile in input pixels, without the halo; chosen if left out. It changes memory and time; the
             result only by rounding.
@@ -71,18 +80,19 @@ class Model:
         Returns
         -------
         NDArray
-            sH×sW×3 or ×4, float32 in [0,1].
+            sH×sW×3 or ×4, or of ``size``, float32 in [0,1].
 
         Raises
         ------
         UserError
-            Pixels of another shape or type; a tile that is too small; a device without memory for the smallest tile; results
-            that are not finite or far outside [0,1] even in float32, as those of levels are; or not of the size that the card
-            promises.
+            Pixels of another shape or type; a size below 1; a tile that is too small; a device without memory for the
+            smallest tile; results that are not finite or far outside [0,1] even in float32, as those of levels are; or not of
+            the size that the card promises.
         """
-        strips = self.strips(pixels, tile=tile, progress=progress)
+        strips = self.strips(pixels, size=size, tile=tile, progress=progress)
         height, width, channels = pixels.shape
-        output = np.empty((self.scale * height, self.scale * width, channels), np.float32)
+        rows, columns = size or (self.scale * height, self.scale * width)
+        output = np.empty((rows, columns, channels), np.float32)
         top = 0
         for strip in strips:
             output[top : top + len(strip)] = strip
@@ -93,6 +103,7 @@ class Model:
         self,
         pixels: NDArray[np.float32],
         *,
+        size: tuple[int, int] | None = None,
         tile: int | None = None,
         progress: Progress | None = None,
         notice: Callable[[str], None] = warnings.warn,
@@ -102,7 +113,7 @@ class Model:
 
         Parameters
         ----------
-        pixels, tile, progress
+        pixels, size, tile, progress
             As in :meth:`upscale`.
         notice
             Called once with a sentence if tiles overflowed in half precision and were computed again in float32, and with one
@@ -114,15 +125,15 @@ class Model:
         Yields
         ------
         NDArray
-            h×sW×3 or ×4, float32 in [0,1] or, if ``rounded``, uint8, from top to bottom; the heights add up to sH. Each
-            is a new array.
+            h×sW×3 or ×4, float32 in [0,1] or, if ``rounded``, uint8, from top to bottom; the heights add up to sH (of
+            ``size``, both sides are those). Each is a new array.
 
         Raises
         ------
         UserError
             As :meth:`upscale`; bad arguments at once, not at the first strip.
         """
-        _check(pixels)
+        _check(pixels, size)
         height, width, channels = pixels.shape
         rows = STRIP_BYTES // (4 * channels * self.scale**2 * width)
         plan = tiles.plan(
@@ -136,8 +147,15 @@ class Model:
         )
         while plan.area >= self._too_large and (smaller := plan.halved()):
             plan = smaller
-        dtype = np.uint8 if rounded else np.float32
-        return self._strips(pixels, plan, dtype, progress or (lambda done, total: None), _once(notice))
+        progress, notice = progress or (lambda done, total: None), _once(notice)
+        own = self.scale * height, self.scale * width
+        if size in (None, own):
+            return self._strips(pixels, plan, np.uint8 if rounded else np.float32, progress, notice)
+        made = (
+            strip.astype(np.float32, copy=False) for strip in self._strips(pixels, plan, np.float32, progress, notice)
+        )
+        resized = imresize_strips(made, height=own[0], width=own[1], size=size)
+        return (_stored(strip, np.uint8 if rounded else np.float32) for strip in resized)
 
     def _strips(
         self,
@@ -275,12 +293,14 @@ def load(
     return Model(folder.card, SelfEnsemble(backend) if self_ensemble else backend, dial)
 
 
-def _check(pixels: NDArray[np.float32]) -> None:
+def _check(pixels: NDArray[np.float32], size: tuple[int, int] | None) -> None:
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.float32:
         kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise UserError(f"pixels: {kind}, not float32 in [0,1]; for 8 bits, divide by np.float32(255)")
     if pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or 0 in pixels.shape:
         raise UserError(f"pixels: shape {pixels.shape}, not height × width × 3 or 4; repeat a grey picture three times")
+    if size is not None and min(size) < 1:
+        raise UserError(f"size {size}: height and width of the result are at least 1 pixel")
 
 
 def _flat(opacity: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -301,6 +321,12 @@ def _store(values: NDArray[np.float32], target: Strip) -> None:
         round_to_bytes(values, target)
     else:
         np.clip(values, 0, 1, out=target)
+
+
+def _stored(values: NDArray[np.float32], dtype: type[np.uint8 | np.float32]) -> Strip:
+    strip = np.empty(values.shape, dtype)
+    _store(values, strip)
+    return strip
 
 
 def _kept(span: tiles.Span, scale: int) -> slice:

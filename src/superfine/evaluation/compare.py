@@ -16,7 +16,7 @@ from superfine.evaluation.figures.crops import Box, most_detailed
 from superfine.images import Metadata, Picture, imresize, read
 from superfine.images.lettering import render_text
 from superfine.modelfile import Card, open_model
-from superfine.modelfile.dial import TEXTURED, mixture, pairs
+from superfine.modelfile.dial import TEXTURED, mixture, pairs, position
 from superfine.text import printable
 
 Pixels = NDArray[np.float32]
@@ -41,6 +41,8 @@ MARGIN = 4
 """Pixels around a crop that bicubic interpolation looks at, and more."""
 
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Positions where none are asked for; the one nearest to a model's own gives way to that."""
+
 GAP = 12
 FONT = "sans 9"
 FRAMES = ((0.0, 3), (1.0, 2))  # grey level and outer edge of two lines around the crop, as one of them shows anywhere
@@ -67,7 +69,7 @@ def compare(
     photo: Path,
     models: Sequence[str] = (),
     *,
-    dials: Sequence[float] = DIALS,
+    dials: Sequence[float] = (),
     crop: Box | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -85,7 +87,8 @@ def compare(
     models
         Names of bundled models and model folders; all bundled ones, if empty.
     dials
-        Positions from 0 to 1, in the order of the columns.
+        Positions from 0 to 1, in the order of the columns; if empty, those of :data:`DIALS` and where the card says that the
+        dial stands. That position's label says that it is the default.
     crop
         In pixels of the (upright) photograph; the most detailed one if left out.
     progress
@@ -116,16 +119,16 @@ def compare(
     rows: list[list[Panel]] = [_references(picture, photo.name, crop, scale)]
     for name, positions in settings:
         panels = []
-        for position in positions:
-            model = load(name, device=device, dial=position)
-            panels.append(Panel(_label(name, cards[name], position, scale), _fitted(model, picture, crop, scale)))
+        for setting in positions:
+            model = load(name, device=device, dial=setting)
+            panels.append(Panel(_label(name, cards[name], setting, scale), _fitted(model, picture, crop, scale)))
             done += 1
             progress(done, total)
         if positions[0] in cards[name].variants:
             rows[0] += panels
         else:
             rows.append(panels)
-    sheet = _sheet(rows, max(COLUMNS, len(dials) if len(rows) > 1 else 0))
+    sheet = _sheet(rows, max(COLUMNS, len(dials or DIALS) if len(rows) > 1 else 0))
     profile = Metadata(icc=picture.metadata.icc)
     return Comparison(Picture(sheet, grey=picture.grey, metadata=profile), crop, total)
 
@@ -154,9 +157,21 @@ def enlarged(model: Model, pixels: Pixels, crop: Box) -> Pixels:
 def _settings(card: Card, dials: Sequence[float]) -> list[list[float | str]]:
     """For each pair of variants the positions of the dial; and the names of the variants that are in no pair."""
     words = pairs(card.variants)
-    rows: list[list[float | str]] = [[word + _plain(value) if word else value for value in dials] for word in words]
+    rows: list[list[float | str]] = [
+        [word + _plain(value) if word else value for value in dials or _dials(card, word)] for word in words
+    ]
     others: list[float | str] = [name for name in card.variants if not any(name in _ends(word, card) for word in words)]
     return [*rows, others] if others else rows
+
+
+def _dials(card: Card, word: str) -> list[float]:
+    """Of a pair of variants: :data:`DIALS`, with the card's own position for the nearest of those between the ends."""
+    place = position(card.dial)
+    if place is None or place[0] != word or place[1] in DIALS:
+        return list(DIALS)
+    own = place[1]
+    nearest = min(DIALS[1:-1], key=lambda value: abs(value - own))
+    return [own if value == nearest else value for value in DIALS]
 
 
 def _plain(value: float) -> str:
@@ -170,14 +185,17 @@ def _ends(word: str, card: Card) -> tuple[str, str]:
     return first, word + TEXTURED
 
 
-def _label(name: str, card: Card, position: float | str, scale: int) -> str:
+def _label(name: str, card: Card, dial: float | str, scale: int) -> str:
     label = printable(name if name == card.name else f"{card.name} ({name})")
-    if not isinstance(position, str):
-        label += f"\ndial {_plain(position)}"
-    elif position not in card.variants:
-        label += f"\ndial {position}"
+    if not isinstance(dial, str):
+        label += f"\ndial {_plain(dial)}"
+    elif dial not in card.variants:
+        label += f"\ndial {dial}"
     elif len(card.variants) > 1:
-        label += f"\n{printable(position)}"
+        label += f"\n{printable(dial)}"
+    stands, shown = (mixture(place, card.variants, name) for place in (card.dial, dial))
+    if len(card.variants) > 1 and stands == shown:
+        label += " (default)"
     return label if card.scale == scale else f"{label}, ×{card.scale}"
 
 

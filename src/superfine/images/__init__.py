@@ -6,7 +6,7 @@ Pixels are float32 RGB in [0, 1], height × width × channel, at every border.
 import pyvips
 
 from superfine.images.formats import FORMATS, Format, format_of, is_picture, is_unread, pictures_below
-from superfine.images.imresize import imresize, imresize_tensor
+from superfine.images.imresize import imresize, imresize_strips, imresize_tensor
 from superfine.images.picture import Metadata, Picture
 from superfine.images.read import in_unit, read, read_levels, size
 from superfine.images.write import write, write_strips
@@ -22,6 +22,7 @@ __all__ = [
     "Picture",
     "format_of",
     "imresize",
+    "imresize_strips",
     "imresize_tensor",
     "in_unit",
     "is_picture",

@@ -1,4 +1,4 @@
-"""MATLAB's ``imresize``: one description of the resampling, applied to NumPy arrays and to torch tensors.
+"""MATLAB's ``imresize``: one description of the resampling, applied to NumPy arrays, to strips of them and to torch tensors.
 
 The description is a matrix per axis. It is banded, so it is kept as small dense blocks, each a slice of the outputs, the
 slice of the inputs they look at and their weights; an axis is then resized by a few matrix products.
@@ -14,7 +14,7 @@ edge pixel. Later versions of MATLAB mirror there instead (``padding="symmetric"
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -154,6 +154,51 @@ def imresize(
             resized.clip(0, largest, out=resized)
         working = np.swapaxes(resized.reshape(out, *rows.shape[1:]), 0, axis)
     return np.ascontiguousarray(working.astype(image.dtype, copy=False))
+
+
+def imresize_strips(
+    strips: Iterable[NDArray[np.float32]], *, height: int, width: int, size: tuple[int, int]
+) -> Iterator[NDArray[np.float32]]:
+    """:func:`imresize` for a picture that comes in strips from top to bottom, of which only a few rows are ever held.
+
+    Parameters
+    ----------
+    strips : h×``width``×C, float32, in any range; their heights add up to ``height``.
+    height, width : of the whole picture.
+    size : (height, width) of the result.
+
+    Yields
+    ------
+    Strips of the result, at most :data:`OUTPUTS_PER_BLOCK` rows each, of the same dtype. Bicubic, widened when shrinking,
+    edges repeated. They differ from :func:`imresize`'s by rounding alone.
+
+    Raises
+    ------
+    ValueError
+        Strips of another width, or that do not add up to ``height``; a size below 1.
+    """
+    (rows, factor), _ = _targets((height, width), None, size, "bicubic", "edge")
+    blocks = iter(axis_blocks(height, rows, factor, "bicubic", True, "edge"))
+    block: Block | None = next(blocks)
+    held = np.empty((0, size[1], 0), np.float32)  # the input's rows from ``first`` to ``taken``, resized across
+    first = taken = 0
+    for strip in strips:
+        if strip.shape[1] != width or taken + len(strip) > height:
+            raise ValueError(f"a strip of shape {strip.shape} does not fit {height} × {width} after {taken} rows")
+        for top in range(0, len(strip), OUTPUTS_PER_BLOCK):
+            piece = strip[top : top + OUTPUTS_PER_BLOCK]
+            taken += len(piece)
+            across = imresize(piece, size=(len(piece), size[1]))
+            held = np.concatenate((held, across)) if len(held) else across
+            while block is not None and block.inputs.stop <= taken:
+                inputs = held[block.inputs.start - first : block.inputs.stop - first]
+                resized = block.weights.astype(np.float32) @ inputs.reshape(len(inputs), -1)
+                yield resized.reshape(-1, *inputs.shape[1:])
+                block = next(blocks, None)
+            unused = taken if block is None else min(block.inputs.start, taken)
+            held, first = held[unused - first :], unused
+    if taken != height:
+        raise ValueError(f"the strips make up {taken} rows of {height}")
 
 
 def imresize_tensor(
