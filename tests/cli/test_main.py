@@ -184,6 +184,11 @@ def test_what_is_mistyped_is_refused(arguments: list[str], command: str, capsys:
     assert said.count("\n") == 1
 
 
+def test_words_that_nothing_takes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "lst", "more"]) == 1
+    assert capsys.readouterr().err == "superfine: Not understood: lst more. See superfine models --help.\n"
+
+
 @pytest.mark.parametrize("command", ["upscale", "train", "evaluate", "data pack", "models publish", "models list"])
 def test_help_fills_its_lines(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

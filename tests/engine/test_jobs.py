@@ -212,5 +212,5 @@ def test_one_file_for_several_inputs(tmp_path: Path) -> None:
 
 def test_folder_without_pictures(tmp_path: Path) -> None:
     tree(tmp_path, "notes.txt")
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match=r"holds no pictures; give a folder with \.png, .*\.gif files"):
         plan_jobs([tmp_path], None, label="4x")

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter, Token, convert
+from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError, convert
 
 from superfine.cli import compare, data, evaluate, metrics, models, train, typed, upscale
 from superfine.cli.say import say
@@ -68,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except CycloptsError as error:
         command = " ".join(("superfine", *(error.command_chain or ())))
-        say(f"{' '.join(str(error).split())} See {command} --help.")
+        text = " ".join(str(error).split())
+        if isinstance(error, UnusedCliTokensError):
+            text = f"Not understood: {' '.join(error.unused_tokens or ())}."
+        say(f"{text} See {command} --help.")
         return 1
     except KeyboardInterrupt:
         say("interrupted")

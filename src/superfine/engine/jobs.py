@@ -10,7 +10,7 @@ from pathlib import Path
 from superfine.errors import UserError
 from superfine.files import is_folder, resolved
 from superfine.images import FORMATS, is_picture, is_unread
-from superfine.images.formats import SUFFIXES
+from superfine.images.formats import READ_ONLY_SUFFIXES, SUFFIXES
 
 _LABEL = re.compile(r"@(\d+(\.\d+)?x|\d+w|\d+h|\d+x\d+)$")
 """How the names of results end that lie beside their pictures: :attr:`superfine.engine.result_size.ResultSize.label`."""
@@ -161,7 +161,8 @@ def _pictures(top: Path, output: Path | None, label: str, say: Callable[[str], N
     if unread:
         say(f"{top}: pictures of kinds that superfine does not read are passed over: {', '.join(sorted(unread))}")
     if not found:
-        raise UserError(f"{top}: holds no pictures; give a folder with {', '.join(SUFFIXES)} files")
+        readable = ", ".join((*SUFFIXES, *READ_ONLY_SUFFIXES))
+        raise UserError(f"{top}: holds no pictures; give a folder with {readable} files")
 
 
 def _enlarged(path: Path) -> Path | None:
